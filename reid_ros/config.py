@@ -1,0 +1,286 @@
+"""Settings: one frozen dataclass per room, one definition for YAML, Python and ROS parameters."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import sys
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from reid_ros.types import ReidError
+
+T = TypeVar('T')
+
+
+class ConfigError(ReidError):
+    """A setting that does not exist, has the wrong type or is out of range."""
+
+
+def setting(
+    default: Any,
+    meaning: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """A dataclass field with its meaning (unit included), range or choices.
+
+    Args:
+        default: the value where nothing is set; a tuple makes a list setting.
+        meaning: one line for people, shown by `ros2 param describe` and in errors.
+        low, high: inclusive range of a number.
+        choices: the only texts allowed.
+        live: may be changed while the node runs.
+    """
+    return field(
+        default=default,
+        metadata={'meaning': meaning, 'low': low, 'high': high, 'choices': choices, 'live': live},
+    )
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Which networks run."""
+
+    detector: str = setting('yolox_nano', 'detector: model file or the name of a card; "none"')
+    appearance: str = setting(
+        'osnet_x0_25_msmt17', 'appearance network: model file or the name of a card; "none"'
+    )
+
+
+@dataclass(frozen=True)
+class DetectConfig:
+    """From a network's output to people."""
+
+    score: float = setting(0.1, 'lowest score of a detection that is passed on', 0.0, 1.0)
+    nms_iou: float = setting(0.6, 'overlap above which the weaker box is dropped', 0.0, 1.0)
+    max_people: int = setting(100, 'most people reported per image', 1, 1000)
+    person_labels: tuple[str, ...] = setting(
+        ('person', '0'), 'labels that mean a person in detections from elsewhere'
+    )
+
+
+@dataclass(frozen=True)
+class TrackConfig:
+    """Tracking within one camera."""
+
+    high_score: float = setting(0.5, 'detections above it are matched first', 0.0, 1.0)
+    new_score: float = setting(0.6, 'lowest score that starts a track', 0.0, 1.0)
+    max_age_s: float = setting(
+        1.0, 'seconds without a detection until a track ends', 0.0, 30.0, live=True
+    )
+    appearance: bool = setting(False, 'embed every detection and use it in matching (slow)')
+
+
+@dataclass(frozen=True)
+class EmbedConfig:
+    """Which crops get a vector, and how often."""
+
+    min_height_px: int = setting(24, 'smallest height of a crop, pixels', 8, 4000)
+    period_s: float = setting(0.5, 'seconds between two vectors of a settled track', 0.0, 60.0)
+
+
+@dataclass(frozen=True)
+class IdentityConfig:
+    """Which track is which person."""
+
+    false_accept: float = setting(
+        0.01, 'share of strangers who may be taken for somebody', 1e-6, 0.2, live=True
+    )
+    settle_s: float = setting(
+        1.0, 'seconds of a track after which a stranger becomes a provisional person', 0.0, 60.0
+    )
+
+
+@dataclass(frozen=True)
+class GalleryConfig:
+    """The persons known so far."""
+
+    path: str = setting('', 'SQLite file of the gallery, "" keeps it in memory')
+    max_persons: int = setting(100, 'most persons kept; the longest unseen goes first', 1, 100000)
+    ttl_s: float = setting(
+        3600.0, 'seconds until an unseen, unnamed person expires', 1.0, 1e9, live=True
+    )
+
+
+@dataclass(frozen=True)
+class TopologyConfig:
+    """What is known about where cameras stand."""
+
+    overlap: tuple[str, ...] = setting(
+        (), 'groups of cameras that see common ground, names separated by spaces: "hall door"'
+    )
+    transit: tuple[str, ...] = setting(
+        (), 'times to walk between two cameras: "hall garage 20 180" (seconds, least and most)'
+    )
+    unlisted: str = setting(
+        'may_overlap',
+        'pairs of cameras that stand in no group: they may_overlap, or are apart',
+        choices=('may_overlap', 'apart'),
+    )
+
+
+@dataclass(frozen=True)
+class CameraConfig:
+    """One camera of the node."""
+
+    image_topic: str = setting('', 'image topic; "" means <camera>/image')
+    camera_info_topic: str = setting('', 'camera_info topic; "" means <camera>/camera_info')
+    transport: str = setting('raw', 'how images travel', choices=('raw', 'compressed'))
+    qos: str = setting(
+        'auto', 'reliability of the subscription', choices=('auto', 'reliable', 'sensor_data')
+    )
+    max_rate_hz: float = setting(0.0, 'most images per second that are used, 0 = all', 0.0, 1000.0)
+    detections: str = setting(
+        'model',
+        'who finds the people: our model, <camera>/detections_table or <camera>/detections',
+        choices=('model', 'table', 'vision_msgs'),
+    )
+    optical_frame: str = setting('', 'frame of the camera; "" takes it from the image header')
+    pose: tuple[float, ...] = setting(
+        (), 'x y z qx qy qz qw of the optical frame in target_frame, metres; empty = unknown'
+    )
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that can be set, and its default."""
+
+    backend: str = setting(
+        'auto', 'what runs the networks', choices=('auto', 'ort_tensorrt', 'ort_cuda', 'cpu')
+    )
+    backend_strict: bool = setting(False, 'refuse to start where the backend falls back')
+    engine_cache_dir: str = setting('~/.cache/reid_ros/engines', 'folder of built engines')
+    precision: str = setting('fp16', 'precision of built engines', choices=('fp32', 'fp16'))
+    max_batch: int = setting(16, 'most images in one inference', 1, 64)
+    model: ModelConfig = ModelConfig()
+    detect: DetectConfig = DetectConfig()
+    track: TrackConfig = TrackConfig()
+    embed: EmbedConfig = EmbedConfig()
+    identity: IdentityConfig = IdentityConfig()
+    gallery: GalleryConfig = GalleryConfig()
+    topology: TopologyConfig = TopologyConfig()
+    camera_names: tuple[str, ...] = setting((), 'names of the cameras')
+    cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    match = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f'did you mean {match[0]!r}?' if match else f'known: {", ".join(sorted(known))}'
+
+
+def checked(name: str, value: Any, like: dataclasses.Field[Any], kind: Any) -> Any:
+    """Value as the setting's type, within its range.
+
+    Raises:
+        ConfigError: wrong type, out of range, or not one of the choices.
+    """
+    meta = like.metadata
+    meaning = meta.get('meaning', '')
+    if typing.get_origin(kind) is tuple:
+        if isinstance(value, str) or not isinstance(value, (list, tuple)):
+            raise ConfigError(f'{name}: {value!r} is not a list ({meaning})')
+        item = typing.get_args(kind)[0]
+        return tuple(_scalar(f'{name}[{i}]', v, item, meaning) for i, v in enumerate(value))
+    value = _scalar(name, value, kind, meaning)
+    low, high = meta.get('low'), meta.get('high')
+    if low is not None and not low <= value <= high:
+        raise ConfigError(f'{name}: {value} is outside {low} to {high} ({meaning})')
+    choices = meta.get('choices', ())
+    if choices and value not in choices:
+        raise ConfigError(f'{name}: {value!r}: {_nearest(value, list(choices))} ({meaning})')
+    return value
+
+
+def _scalar(name: str, value: Any, kind: type, meaning: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+        raise ConfigError(f'{name}: {value!r} is not a {kind.__name__} ({meaning})')
+    return value
+
+
+def build(cls: type[T], data: Mapping[str, Any], where: str = '') -> T:
+    """A config dataclass from a nested mapping; unset keys keep their default.
+
+    Raises:
+        ConfigError: names the key, and the nearest real one where it is misspelt.
+    """
+    kinds = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        name = f'{where}{key}'
+        if key not in fields:
+            raise ConfigError(f'{name}: no such setting; {_nearest(str(key), list(fields))}')
+        kind = kinds[key]
+        if dataclasses.is_dataclass(kind):
+            values[key] = build(kind, _mapping(name, value), f'{name}.')  # type: ignore[arg-type]
+        elif typing.get_origin(kind) is Mapping:
+            item = typing.get_args(kind)[1]
+            values[key] = {
+                str(k): build(item, _mapping(f'{name}.{k}', v), f'{name}.{k}.')
+                for k, v in _mapping(name, value).items()
+            }
+        else:
+            values[key] = checked(name, value, fields[key], kind)
+    return cls(**values)
+
+
+def _mapping(name: str, value: Any) -> Mapping[str, Any]:
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{name}: {value!r} is not a block of settings')
+    return value
+
+
+def read(path: str | Path) -> Config:
+    """The settings in a YAML file, plain or in the form of ROS parameters.
+
+    Raises:
+        ConfigError: the file cannot be read, is no YAML, or holds a bad setting.
+    """
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ConfigError(f'{path}: {error.strerror}') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f'{path} is no YAML: {error}') from error
+    try:
+        return build(Config, plain(_mapping('the file', data)))
+    except ConfigError as error:
+        raise ConfigError(f'{path}: {error}') from error
+
+
+def plain(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings inside `/**: ros__parameters:`, or data itself where it is not of that form."""
+    for value in data.values():
+        if isinstance(value, Mapping) and 'ros__parameters' in value:
+            return _mapping('ros__parameters', value['ros__parameters'])
+    return data
+
+
+def config_dir() -> Path:
+    """The folder `config` of the source tree or of the installed package.
+
+    Raises:
+        ConfigError: neither exists.
+    """
+    places = [Path(__file__).parents[1] / 'config']
+    prefixes = os.environ.get('AMENT_PREFIX_PATH', '').split(os.pathsep)
+    prefixes = [*filter(None, prefixes), sys.prefix]
+    places += [Path(prefix) / 'share' / 'reid_ros' / 'config' for prefix in prefixes]
+    for place in places:
+        if (place / 'models').is_dir():
+            return place
+    raise ConfigError(f'reid_ros was installed without its config folder; looked in {places}')
