@@ -1,0 +1,269 @@
+"""The gallery in an SQLite file: crash-safe, of one model, readable by its owner only."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from reid_ros.gallery import Gallery, GalleryError, Person
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: nobody guards the file there
+    fcntl = None  # type: ignore[assignment]
+
+VERSION = 1
+_TABLES = """
+CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE person (
+    number INTEGER PRIMARY KEY, name TEXT NOT NULL, confirmed INTEGER NOT NULL,
+    born_ns INTEGER NOT NULL, seen_ns TEXT NOT NULL, crops INTEGER NOT NULL,
+    never TEXT NOT NULL, merged TEXT NOT NULL);
+CREATE TABLE prototype (
+    number INTEGER NOT NULL REFERENCES person ON DELETE CASCADE,
+    camera TEXT NOT NULL, weight REAL NOT NULL, vector BLOB NOT NULL);
+CREATE INDEX prototype_number ON prototype (number);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelId:
+    """Which network made the vectors.
+
+    Attributes:
+        name: of its card.
+        length: numbers in a vector.
+        sha256: of the network's file; two exports of one network are two models.
+    """
+
+    name: str
+    length: int
+    sha256: str
+
+
+class GalleryStore:
+    """One SQLite file, open for one process at a time.
+
+    WAL mode: a kill at any moment leaves the last saved state. Deleted vectors are overwritten
+    (`secure_delete`), and the log is emptied when the file is closed.
+    """
+
+    def __init__(self, path: str | Path, model: ModelId | None = None) -> None:
+        """Open or make the file.
+
+        Args:
+            path: of the file; its folder is made where it is missing.
+            model: the model whose vectors will be stored; None takes what the file holds.
+
+        Raises:
+            GalleryError: not a gallery, of another model, of a newer version, in use by another
+                process, or not writable.
+        """
+        self.path = Path(path).expanduser()
+        self._lock = -1
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = self._locked()
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
+            self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
+        except OSError as error:
+            self._unlock()
+            raise GalleryError(f'gallery {self.path}: {error.strerror}') from error
+        try:
+            self._prepare(model)
+        except sqlite3.DatabaseError as error:
+            self._abandon()
+            raise GalleryError(
+                f'gallery {self.path} cannot be read ({error}): move it away, or name another file'
+            ) from error
+        except GalleryError:
+            self._abandon()
+            raise
+
+    def __enter__(self) -> GalleryStore:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def model(self) -> ModelId | None:
+        """The model whose vectors the file holds; None while it holds none."""
+        about = dict(self._db.execute('SELECT key, value FROM about'))
+        if 'model' not in about:
+            return None
+        return ModelId(about['model'], int(about['length']), about['sha256'])
+
+    def load(self, gallery: Gallery) -> None:
+        """Put everybody in the file into an empty gallery."""
+        for row in self._db.execute(
+            'SELECT number, name, confirmed, born_ns, seen_ns, crops, never, merged FROM person'
+            ' ORDER BY number'
+        ):
+            number, name, confirmed, born, seen, crops, never, merged = row
+            gallery.insert(
+                Person(
+                    number,
+                    born,
+                    name,
+                    bool(confirmed),
+                    json.loads(seen),
+                    crops,
+                    set(json.loads(never)),
+                    set(json.loads(merged)),
+                )
+            )
+            gallery.restore(
+                number,
+                (
+                    (camera, weight, np.frombuffer(vector, np.float32))
+                    for camera, weight, vector in self._db.execute(
+                        'SELECT camera, weight, vector FROM prototype WHERE number = ?'
+                        ' ORDER BY rowid',
+                        (number,),
+                    )
+                ),
+            )
+        following = self._db.execute("SELECT value FROM about WHERE key = 'next'").fetchone()
+        if following:
+            gallery.next_number = max(gallery.next_number, int(following[0]))
+        gallery.changed.clear()
+        gallery.removed.clear()
+
+    def save(self, gallery: Gallery) -> None:
+        """Write what changed since the last call, all of it or nothing.
+
+        Provisional persons are not written: nobody has vouched for them.
+
+        Raises:
+            GalleryError: the disk is full or the file went away; nothing is lost in memory.
+        """
+        kept = [n for n in sorted(gallery.changed) if n in gallery and gallery[n].confirmed]
+        if not kept and not gallery.removed:
+            return
+        try:
+            self._db.execute('BEGIN IMMEDIATE')
+            for number in gallery.removed:
+                self._db.execute('DELETE FROM person WHERE number = ?', (number,))
+            for number in kept:
+                self._write(gallery, gallery[number])
+            self._db.execute(
+                "INSERT OR REPLACE INTO about VALUES ('next', ?)", (str(gallery.next_number),)
+            )
+            self._db.execute('COMMIT')
+        except sqlite3.Error as error:
+            with contextlib.suppress(sqlite3.Error):
+                self._db.execute('ROLLBACK')
+            raise GalleryError(f'gallery {self.path} was not saved: {error}') from error
+        gallery.changed.clear()
+        gallery.removed.clear()
+
+    def close(self) -> None:
+        """Empty the log and let the file go; may be called twice."""
+        if self._lock < 0:
+            return
+        with contextlib.suppress(sqlite3.Error):
+            self._db.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+        self._abandon()
+
+    def _write(self, gallery: Gallery, person: Person) -> None:
+        self._db.execute('DELETE FROM person WHERE number = ?', (person.number,))
+        self._db.execute(
+            'INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+            (
+                person.number,
+                person.name,
+                int(person.confirmed),
+                person.born_ns,
+                json.dumps(person.seen_ns),
+                person.crops,
+                json.dumps(sorted(person.never)),
+                json.dumps(sorted(person.merged)),
+            ),
+        )
+        self._db.executemany(
+            'INSERT INTO prototype VALUES (?, ?, ?, ?)',
+            [
+                (person.number, camera, weight, vector.astype(np.float32).tobytes())
+                for camera, weight, vector in gallery.prototypes(person.number)
+            ],
+        )
+
+    def _prepare(self, model: ModelId | None) -> None:
+        db = self._db
+        db.execute('PRAGMA busy_timeout = 2000')
+        db.execute('PRAGMA foreign_keys = ON')
+        db.execute('PRAGMA secure_delete = ON')
+        version = int(db.execute('PRAGMA user_version').fetchone()[0])
+        tables = db.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]
+        if version > VERSION:
+            raise GalleryError(
+                f'gallery {self.path} was written by a newer reid_ros (format {version}, this one '
+                f'reads up to {VERSION}): update reid_ros, or name another file'
+            )
+        if version == 0 and tables:
+            raise GalleryError(f'{self.path} is an SQLite file but no gallery: name another file')
+        db.execute('PRAGMA journal_mode = WAL')
+        db.execute('PRAGMA synchronous = NORMAL')
+        if version == 0:
+            db.executescript(f'BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;')
+        if model is not None:
+            self._claim(model)
+
+    def _claim(self, model: ModelId) -> None:
+        """Note the model of the vectors, or refuse it where the file holds another's."""
+        held = self.model
+        people = self._db.execute('SELECT count(*) FROM person').fetchone()[0]
+        if held is not None and held != model and people:
+            raise GalleryError(
+                f'gallery {self.path} holds {people} persons by {held.name} '
+                f'({held.length} numbers, sha256 {held.sha256[:8]}) but the model is {model.name} '
+                f'({model.length} numbers, sha256 {model.sha256[:8]}): clear it with '
+                f"'reid_ros gallery clear {self.path}' or use the model it was filled with"
+            )
+        self._db.executemany(
+            'INSERT OR REPLACE INTO about VALUES (?, ?)',
+            [
+                ('model', model.name),
+                ('length', str(model.length)),
+                ('sha256', model.sha256),
+            ],
+        )
+
+    def _locked(self) -> int:
+        lock = os.open(f'{self.path}.lock', os.O_RDWR | os.O_CREAT, 0o600)
+        if fcntl is None:
+            return lock
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(lock, 20).decode(errors='replace').strip()
+            os.close(lock)
+            raise GalleryError(
+                f'gallery {self.path} is in use by process {owner or "unknown"}: stop it, or name '
+                'another file'
+            ) from None
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        return lock
+
+    def _unlock(self) -> None:
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _abandon(self) -> None:
+        self._db.close()
+        self._unlock()
