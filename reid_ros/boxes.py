@@ -1,0 +1,135 @@
+"""Boxes as arrays: overlap, clipping, suppression, and the geometry of a letterboxed image.
+
+A box is x0 y0 x1 y1 in pixels; arrays of them are (n, 4) float32.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reid_ros.types import FloatArray, IntArray
+
+
+def area(boxes: FloatArray) -> FloatArray:
+    """(n,) area; a box turned inside out has none."""
+    size = np.maximum(boxes[:, 2:] - boxes[:, :2], 0)
+    result: FloatArray = size[:, 0] * size[:, 1]
+    return result
+
+
+def intersection(a: FloatArray, b: FloatArray) -> FloatArray:
+    """(n, m) area that each of a (n, 4) shares with each of b (m, 4)."""
+    width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
+    height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
+    result: FloatArray = np.maximum(width, 0) * np.maximum(height, 0)
+    return result
+
+
+def iou(a: FloatArray, b: FloatArray) -> FloatArray:
+    """(n, m) intersection over union; 0 where both are empty."""
+    shared = intersection(a, b)
+    union = area(a)[:, None] + area(b)[None, :] - shared
+    result: FloatArray = np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+    return result
+
+
+def coverage(a: FloatArray, b: FloatArray) -> FloatArray:
+    """(n, m) share of each of a that lies inside each of b; 0 where a is empty."""
+    shared = intersection(a, b)
+    own = np.broadcast_to(area(a)[:, None], shared.shape)
+    result: FloatArray = np.divide(shared, own, out=np.zeros_like(shared), where=own > 0)
+    return result
+
+
+def clip(boxes: FloatArray, width: int, height: int) -> FloatArray:
+    """(n, 4) the boxes' parts inside an image of width x height pixels."""
+    limit = np.array([width, height, width, height], boxes.dtype)
+    result: FloatArray = np.minimum(np.maximum(boxes, 0), limit)
+    return result
+
+
+def nms(boxes: FloatArray, scores: FloatArray, threshold: float, most: int = 0) -> IntArray:
+    """Rows of the boxes that no better box overlaps by more than the threshold, best first.
+
+    Equal scores keep the order of the rows, so the answer does not depend on the machine.
+
+    Args:
+        boxes: (n, 4).
+        scores: (n,).
+        threshold: intersection over union above which the weaker box goes.
+        most: stop after so many boxes; 0 = no limit.
+    """
+    order = np.argsort(-scores, kind='stable')
+    kept: list[int] = []
+    ranked = boxes[order]
+    overlaps = iou(ranked, ranked) > threshold if len(order) <= _SQUARE else None
+    alive = np.ones(len(order), np.bool_)
+    for i in range(len(order)):
+        if not alive[i]:
+            continue
+        kept.append(i)
+        if len(kept) == most:
+            break
+        if overlaps is None:
+            alive[i + 1 :] &= iou(ranked[i : i + 1], ranked[i + 1 :])[0] <= threshold
+        else:
+            alive &= ~overlaps[i]
+    result: IntArray = order[np.array(kept, np.int64)]
+    return result
+
+
+# Up to here one square of overlaps is cheaper than one row per kept box.
+_SQUARE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Letterbox:
+    """How an image lies inside a network's input: input = image * scale + offset.
+
+    Attributes:
+        scale_x, scale_y: input pixels per image pixel.
+        offset_x, offset_y: where the image's corner lies in the input, pixels.
+        width, height: size of the image, pixels.
+    """
+
+    scale_x: float
+    scale_y: float
+    offset_x: float
+    offset_y: float
+    width: int
+    height: int
+
+    def to_image(self, boxes: FloatArray) -> FloatArray:
+        """(n, 4) boxes of the input as boxes of the image, clipped to it."""
+        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        return clip((boxes - offset) / scale, self.width, self.height)
+
+    def to_input(self, boxes: FloatArray) -> FloatArray:
+        """(n, 4) boxes of the image as boxes of the input."""
+        offset = np.array([self.offset_x, self.offset_y] * 2, np.float32)
+        scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
+        result: FloatArray = boxes * scale + offset
+        return result
+
+
+def letterbox(width: int, height: int, into_width: int, into_height: int, fit: str) -> Letterbox:
+    """Where an image of width x height comes to lie in an input.
+
+    Args:
+        width, height: size of the image, pixels.
+        into_width, into_height: size of the input, pixels.
+        fit: 'letterbox_topleft', 'letterbox_centre' (both keep the aspect ratio) or 'stretch'.
+    """
+    if fit == 'stretch':
+        return Letterbox(into_width / width, into_height / height, 0.0, 0.0, width, height)
+    ratio = min(into_width / width, into_height / height)
+    # The network sees whole pixels, so the scale is that of the rounded size, not the ratio.
+    across = max(1, min(into_width, round(width * ratio)))
+    down = max(1, min(into_height, round(height * ratio)))
+    x = y = 0
+    if fit == 'letterbox_centre':
+        x, y = (into_width - across) // 2, (into_height - down) // 2
+    return Letterbox(across / width, down / height, float(x), float(y), width, height)

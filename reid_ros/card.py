@@ -1,0 +1,326 @@
+"""Model cards: everything that is known about an exported network, and where its file lies."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from reid_ros.config import ConfigError, build, config_dir, setting
+from reid_ros.types import ReidError
+
+KINDS = ('detector', 'appearance', 'gait', 'search', 'silhouette')
+DECODERS = (
+    'yolox_raw',
+    'yolox',
+    'yolov5',
+    'yolov8',
+    'yolo_nms',
+    'efficient_nms',
+    'detr',
+    'rtdetr_deploy',
+    'paddle_nms',
+    'nanodet',
+    'fastestdet',
+)
+
+EXTRAS = ('size_wh', 'size_hw', 'ones')
+
+
+class CardError(ReidError):
+    """A model or card that is missing, unreadable or contradicts itself."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """What the network wants to see.
+
+    A pixel value v of channel c enters the network as (v - mean[c]) / std[c], v from 0 to 255,
+    c in the network's own colour order.
+    """
+
+    name: str = setting('', 'name of the image input; "" means the first one')
+    layout: str = setting('NCHW', 'order of the axes', choices=('NCHW', 'NHWC'))
+    height: int = setting(0, 'pixels', 8, 8192)
+    width: int = setting(0, 'pixels', 8, 8192)
+    order: str = setting('rgb', 'order of the colour channels', choices=('rgb', 'bgr'))
+    mean: tuple[float, ...] = setting((0.0, 0.0, 0.0), 'subtracted from pixel values 0 to 255')
+    std: tuple[float, ...] = setting((1.0, 1.0, 1.0), 'what the difference is divided by')
+    fit: str = setting(
+        'stretch',
+        'how an image is brought to the size',
+        choices=('letterbox_topleft', 'letterbox_centre', 'stretch'),
+    )
+    pad: int = setting(114, 'grey value around a letterboxed image', 0, 255)
+    resize: str = setting('linear', 'interpolation', choices=('linear', 'area'))
+    dtype: str = setting('float32', 'number type', choices=('float32', 'float16', 'uint8'))
+    extra: tuple[str, ...] = setting(
+        (), 'further inputs: "NAME size_wh", "NAME size_hw" (of the input) or "NAME ones"'
+    )
+
+
+@dataclass(frozen=True)
+class Output:
+    """What the network answers."""
+
+    names: tuple[str, ...] = setting(
+        (), "the decoder's outputs by name, in its order; none means the network's own order"
+    )
+    vector: int = setting(0, 'length of the vector of one crop', 0, 65536)
+    decoder: str = setting(
+        '', 'how boxes are read; "" where there are none', choices=('', *DECODERS)
+    )
+    classes: int = setting(80, 'number of classes', 1, 100000)
+    person: int = setting(0, 'class number of a person', 0, 99999)
+    strides: tuple[int, ...] = setting((8, 16, 32), 'pixels between cells, level by level')
+    scores: str = setting(
+        '', 'what scores are; "" = as usual for the decoder',
+        choices=('', 'probability', 'sigmoid', 'softmax'),
+    )  # fmt: skip
+    boxes: str = setting(
+        '', 'box format; "" = as usual for the decoder', choices=('', 'xyxy', 'cxcywh')
+    )
+    units: str = setting(
+        '', 'pixels or fractions of the input; "" = as usual for the decoder',
+        choices=('', 'pixels', 'fraction'),
+    )  # fmt: skip
+    reg_max: int = setting(7, 'nanodet: largest distance in strides', 1, 64)
+    cell_offset: float = setting(0.0, 'nanodet: centre of a cell in strides', 0.0, 1.0)
+    objectness_power: float = setting(1.0, 'score = objectness^this * class^class_power', 0.0, 4.0)
+    class_power: float = setting(1.0, 'see objectness_power', 0.0, 4.0)
+
+
+@dataclass(frozen=True)
+class Card:
+    """One exported network.
+
+    Attributes:
+        calibration: what the rooms measured with this network, free form.
+        path: the card's own file, None where it was made in memory.
+    """
+
+    name: str = setting('', 'short name')
+    kind: str = setting('', 'what it is for', choices=KINDS)
+    file: str = setting('', 'name of the .onnx file')
+    input: Input = Input()
+    output: Output = Output()
+    licence: str = setting('', 'licence of the weights')
+    source: str = setting('', 'where the network comes from')
+    command: str = setting('', 'command that made the file')
+    url: str = setting('', 'where the file can be downloaded')
+    sha256: str = setting('', 'checksum of the file')
+    note: str = setting('', 'what a user should know')
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    def __post_init__(self) -> None:
+        for problem in _contradictions(self):
+            raise CardError(problem)
+
+    @staticmethod
+    def read(path: str | Path) -> Card:
+        """The card in a JSON file.
+
+        Raises:
+            CardError: unreadable, misspelt key, value out of range, or a contradiction.
+        """
+        path = Path(path)
+        try:
+            data = json.loads(path.read_text(encoding='utf-8'))
+        except OSError as error:
+            raise CardError(f'{path}: {error.strerror}') from error
+        except ValueError as error:
+            raise CardError(f'{path} is no JSON: {error}') from error
+        if not isinstance(data, dict):
+            raise CardError(
+                f'{path} is no card: expected a JSON object with name, kind, file, ...'
+            )
+        try:
+            return dataclasses.replace(Card.of(data), path=path)
+        except ReidError as error:
+            raise CardError(f'{path}: {error}') from error
+
+    @staticmethod
+    def of(data: Mapping[str, Any]) -> Card:
+        """The card in a mapping of the form of the JSON file.
+
+        Raises:
+            CardError: misspelt key, value out of range, or a contradiction.
+        """
+        data = dict(data)
+        calibration = data.pop('calibration', {})
+        if not isinstance(calibration, Mapping):
+            raise CardError(f'calibration: {calibration!r} is not a block of values')
+        if 'path' in data:
+            raise CardError("path: no such entry; did you mean 'file'?")
+        try:
+            return dataclasses.replace(build(Card, data), calibration=calibration)
+        except ConfigError as error:
+            raise CardError(str(error)) from error
+
+
+def _contradictions(card: Card) -> Iterator[str]:
+    entry, output = card.input, card.output
+    for name in ('name', 'kind', 'file'):
+        if not getattr(card, name):
+            yield f'{name}: missing'
+    if not (entry.height and entry.width):
+        yield 'input: height and width are missing'
+    for name in ('mean', 'std'):
+        if len(getattr(entry, name)) != 3:
+            yield f'input.{name}: {list(getattr(entry, name))} is not one number per colour (3)'
+    if any(value <= 0 for value in entry.std):
+        yield f'input.std: {list(entry.std)} must be above 0'
+    if entry.dtype == 'uint8' and not (set(entry.mean) == {0.0} and set(entry.std) == {1.0}):
+        yield 'input: a uint8 network takes the pixels as they are, so mean and std have no place'
+    for text in entry.extra:
+        words = text.split()
+        if len(words) != 2 or words[1] not in EXTRAS:
+            yield f'input.extra: {text!r} is not "NAME {"|".join(EXTRAS)}"'
+    if card.kind == 'detector' and not output.decoder:
+        yield f'output.decoder: missing; known: {", ".join(DECODERS)}'
+    if card.kind in ('appearance', 'gait') and not output.vector:
+        yield f'output.vector: missing; say how long the vector of an {card.kind} network is'
+    if output.decoder and output.person >= output.classes:
+        yield f'output.person: {output.person} is not one of {output.classes} classes'
+    if not output.strides or min(output.strides) < 1:
+        yield f'output.strides: {list(output.strides)} must be numbers from 1'
+    if card.sha256 and not re.fullmatch('[0-9a-f]{64}', card.sha256):
+        yield f'sha256: {card.sha256!r} is not 64 lower-case hexadecimal digits'
+
+
+def sha256(path: Path) -> str:
+    """Checksum of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def cache_dir() -> Path:
+    """The folder of downloaded models."""
+    base = os.environ.get('XDG_CACHE_HOME') or '~/.cache'
+    return Path(base).expanduser() / 'reid_ros' / 'models'
+
+
+def card_dirs() -> list[Path]:
+    """The folders of cards: the shipped networks', then those for other people's."""
+    return [Path(__file__).parent / 'weights', config_dir() / 'models']
+
+
+def model_dirs() -> list[Path]:
+    """The folders, besides the card's own, in which a card's file is looked for."""
+    listed = os.environ.get('REID_ROS_MODELS', '')
+    extra = [Path(place).expanduser() for place in listed.split(os.pathsep) if place]
+    return [*extra, cache_dir()]
+
+
+def cards() -> list[Card]:
+    """Every known card, by name.
+
+    Raises:
+        CardError: one of them is broken.
+    """
+    found: dict[str, Card] = {}
+    for folder in card_dirs():
+        for path in sorted(folder.glob('*.json')):
+            card = Card.read(path)
+            found.setdefault(card.name, card)
+    return [found[name] for name in sorted(found)]
+
+
+def onnx_of(card: Card) -> Path | None:
+    """Where the card's file lies, None where it is not on this machine."""
+    beside = [card.path.parent] if card.path else []
+    for folder in [*beside, *model_dirs()]:
+        path = folder / card.file
+        if path.is_file():
+            return path
+    return None
+
+
+def card_of(path: Path) -> Card:
+    """The card of a model file: beside it, or a known one by file name, then by checksum.
+
+    Raises:
+        CardError: there is none.
+    """
+    beside = path.with_suffix('.json')
+    if beside.is_file():
+        return Card.read(beside)
+    known = cards()
+    for card in known:
+        if card.file == path.name:
+            return card
+    with_sum = [card for card in known if card.sha256]
+    checksum = sha256(path) if with_sum else ''
+    for card in with_sum:
+        if card.sha256 == checksum:
+            return card
+    raise CardError(
+        f'{path} has no card: write {beside} (examples: {card_dirs()[-1]}; '
+        f"'reid_ros models check {path}' then says what does not fit)"
+    )
+
+
+def find(model: str, kind: str = '') -> tuple[Path, Card]:
+    """The file and the card of a model.
+
+    Args:
+        model: path of an .onnx file, or the name of a card.
+        kind: what the model must be for, '' takes any.
+
+    Raises:
+        CardError: no such file or card, no file for the card, or a card of another kind.
+    """
+    path, card = _find(model)
+    if kind and card.kind != kind:
+        article = 'an' if kind[0] in 'aeiou' else 'a'
+        raise CardError(
+            f'{model} is of kind {card.kind} and cannot serve as {article} {kind} network; '
+            f"'reid_ros models list' shows those that can"
+        )
+    return path, card
+
+
+def _find(model: str) -> tuple[Path, Card]:
+    path = Path(model).expanduser()
+    if path.suffix == '.onnx' or path.is_file() or os.sep in model:
+        if not path.is_file():
+            raise CardError(f'{model}: no such model file')
+        if path.suffix != '.onnx':
+            raise CardError(f'{model} is no .onnx file')
+        return path, card_of(path)
+    card = named(model)
+    found = onnx_of(card)
+    if found is None:
+        places = ', '.join(str(place) for place in model_dirs())
+        step = f"get it with 'reid_ros models pull {card.name}'"
+        if not card.url:
+            step = 'put it there, or give the path of the file'
+            step = f'{card.command} makes it; {step}' if card.command else step
+        raise CardError(f'model {card.name}: {card.file} is not in {places}: {step}')
+    return found, card
+
+
+def named(name: str) -> Card:
+    """The card of that name.
+
+    Raises:
+        CardError: there is none; names the nearest.
+    """
+    known = cards()
+    for card in known:
+        if card.name == name:
+            return card
+    match = difflib.get_close_matches(name, [card.name for card in known], n=1, cutoff=0.5)
+    hint = f'did you mean {match[0]!r}? ' if match else ''
+    raise CardError(f"no model {name!r}: {hint}'reid_ros models list' shows the known ones")

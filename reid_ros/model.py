@@ -1,0 +1,427 @@
+"""Run an exported network: one `infer(batch)` over ONNX Runtime and its providers."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
+
+from reid_ros.card import Card, Input, sha256
+from reid_ros.types import AnyArray, ReidError
+
+PROVIDERS = {
+    'ort_tensorrt': 'TensorrtExecutionProvider',
+    'ort_cuda': 'CUDAExecutionProvider',
+    'cpu': 'CPUExecutionProvider',
+}
+# ONNX Runtime's exceptions share no base of their own.
+ORT_ERRORS: tuple[type[Exception], ...] = (
+    *(v for v in vars(_state).values() if isinstance(v, type) and issubclass(v, Exception)),
+    RuntimeError,
+    ValueError,
+)
+# Where these ran is where the work was done; shape arithmetic stays on the CPU even on a GPU.
+_HEAVY = ('Conv', 'MatMul', 'Gemm', 'Attention', 'TRTKernel', 'LSTM', 'GRU')
+_DTYPES = {
+    'tensor(float)': 'float32',
+    'tensor(float16)': 'float16',
+    'tensor(double)': 'float64',
+    'tensor(uint8)': 'uint8',
+    'tensor(int32)': 'int32',
+    'tensor(int64)': 'int64',
+}
+
+
+class ModelError(ReidError):
+    """A network that cannot be loaded, does not fit its card, or does not run as demanded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Port:
+    """One input or output of a network.
+
+    Attributes:
+        name: as in the file.
+        shape: sizes of the axes, None where free.
+        dtype: name of the numpy type, '' where numpy has none.
+    """
+
+    name: str
+    shape: tuple[int | None, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        size = 'x'.join('?' if axis is None else str(axis) for axis in self.shape)
+        return f'{self.name} {size} {self.dtype}'.rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where the nodes of a network ran in one real inference.
+
+    Attributes:
+        nodes: number of nodes per provider.
+        heavy: the same of those that do the arithmetic (convolutions, matrix products).
+    """
+
+    nodes: Mapping[str, int]
+    heavy: Mapping[str, int]
+
+    @property
+    def provider(self) -> str:
+        """The provider that did most of the work."""
+        counts = self.heavy or self.nodes
+        return max(counts, key=lambda name: counts[name]) if counts else ''
+
+
+class Model:
+    """A network that is loaded and has run once.
+
+    Attributes:
+        card: the network's card.
+        path: its file.
+        provider: what really runs it: ort_tensorrt, ort_cuda or cpu.
+        fallback_reason: why it is not the backend that was asked for, '' where it is.
+        placement: how many of its nodes ran where in the first inference.
+        inputs, outputs: what the file says about them; outputs in the order that `infer` answers.
+    """
+
+    def __init__(
+        self, session: Any, path: Path, card: Card, provider: str, placement: Placement,
+        reason: str, max_batch: int,
+    ) -> None:  # fmt: skip
+        self.card = card
+        self.path = path
+        self.provider = provider
+        self.fallback_reason = reason
+        self.placement = placement
+        self.inputs = ports(session.get_inputs())
+        self.outputs = chosen_outputs(ports(session.get_outputs()), card)
+        self._session = session
+        self._image = image_port(self.inputs, card.input)
+        self._names = [port.name for port in self.outputs]
+        self._chunk = self._image.shape[0] or max_batch
+        self._fixed = self._image.shape[0] is not None
+
+    @staticmethod
+    def load(
+        path: str | Path,
+        card: Card,
+        *,
+        backend: str = 'auto',
+        strict: bool = False,
+        engine_cache_dir: str | Path = '~/.cache/reid_ros/engines',
+        precision: str = 'fp16',
+        max_batch: int = 16,
+        threads: int = 0,
+    ) -> Model:
+        """Load a network and prove with one inference what runs it.
+
+        Args:
+            path: the .onnx file.
+            card: its card.
+            backend: 'auto' (the fastest that runs), 'ort_tensorrt', 'ort_cuda' or 'cpu'.
+            strict: refuse to run on another backend than the one asked for; with 'auto', refuse
+                the CPU where this onnxruntime was built for a GPU.
+            engine_cache_dir: folder of TensorRT's engines.
+            precision: 'fp16' or 'fp32', of TensorRT's engines.
+            max_batch: most images in one inference of a network whose batch is free.
+            threads: CPU threads of one operator, 0 = all cores.
+
+        Raises:
+            ModelError: unreadable, does not fit the card, or strict and not on the backend.
+        """
+        path = Path(path).expanduser()
+        reasons: list[str] = []
+        for name in _order(backend):
+            wanted = PROVIDERS[name]
+            if wanted not in ort.get_available_providers():
+                reasons.append(
+                    f'{name}: this onnxruntime {ort.__version__} was built without {wanted}'
+                )
+                continue
+            providers = _providers(name, path, card, engine_cache_dir, precision, max_batch)
+            try:
+                session, placement = _proven(path, card, providers, threads, max_batch)
+            except ORT_ERRORS as error:
+                if name == 'cpu':
+                    raise ModelError(f'{path} does not run: {_first_line(error)}') from error
+                reasons.append(f'{name}: {_first_line(error)}')
+                continue
+            if placement.provider != wanted:
+                reasons.append(f'{name}: its nodes ran on {_counts(placement.nodes)}')
+                if name != 'cpu':
+                    continue
+            reason = '; '.join(reasons) if _matters(backend, reasons) else ''
+            if reason and strict:
+                break
+            return Model(session, path, card, name, placement, reason, max_batch)
+        raise ModelError(
+            f'{path.name}: backend {backend} is demanded (backend_strict) but would fall back to '
+            f'the CPU: {"; ".join(reasons)}. Install an onnxruntime with that provider '
+            "('reid_ros doctor' says what is missing), or set backend: cpu or "
+            'backend_strict: false'
+        )
+
+    def infer(self, batch: AnyArray) -> list[AnyArray]:
+        """The network's outputs, in the order of the card's names or else of the file.
+
+        Args:
+            batch: (n, ...) as `images.normalise` makes it; any n, also 0. A network of a fixed
+                batch runs as often as needed, its last batch filled up with copies of the last
+                image; the answer always has n rows.
+
+        Raises:
+            ModelError: the network failed.
+        """
+        if len(batch) == 0:
+            return [
+                np.empty((0, *(axis or 0 for axis in port.shape[1:])), port.dtype or np.float32)
+                for port in self.outputs
+            ]
+        parts = [self._run(batch[i : i + self._chunk]) for i in range(0, len(batch), self._chunk)]
+        if len(parts) == 1:
+            return parts[0]
+        return [np.concatenate(column) for column in zip(*parts)]
+
+    def _run(self, batch: AnyArray) -> list[AnyArray]:
+        n = len(batch)
+        if self._fixed and n < self._chunk:
+            batch = np.concatenate([batch, np.repeat(batch[-1:], self._chunk - n, axis=0)])
+        feeds = {self._image.name: batch, **extras(self.inputs, self.card.input, len(batch))}
+        try:
+            outputs = self._session.run(self._names, feeds)
+        except ORT_ERRORS as error:
+            raise ModelError(f'{self.path.name} failed: {_first_line(error)}') from error
+        return outputs if len(batch) == n else [output[:n] for output in outputs]
+
+    def close(self) -> None:
+        """Give the network's memory back."""
+        self._session = None
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def ports(values: Sequence[Any]) -> tuple[Port, ...]:
+    """Inputs or outputs of an ONNX Runtime session."""
+    return tuple(
+        Port(
+            value.name,
+            tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in value.shape),
+            _DTYPES.get(value.type, ''),
+        )
+        for value in values
+    )
+
+
+def image_port(inputs: Sequence[Port], spec: Input) -> Port:
+    """The input that takes the image.
+
+    Raises:
+        ModelError: the card names one that is not there.
+    """
+    others = {text.split()[0] for text in spec.extra}
+    for port in inputs:
+        if port.name == spec.name or (not spec.name and port.name not in others):
+            return port
+    names = ', '.join(port.name for port in inputs)
+    raise ModelError(f'the network has no input {spec.name!r}, only {names}: mend input.name')
+
+
+def chosen_outputs(outputs: Sequence[Port], card: Card) -> tuple[Port, ...]:
+    """The outputs in the card's order.
+
+    Raises:
+        ModelError: the card names one that is not there.
+    """
+    if not card.output.names:
+        return tuple(outputs)
+    known = {port.name: port for port in outputs}
+    for name in card.output.names:
+        if name not in known:
+            raise ModelError(
+                f'the network has no output {name!r}, only {", ".join(known)}: mend output.names '
+                f'in the card {card.name}'
+            )
+    return tuple(known[name] for name in card.output.names)
+
+
+def extras(inputs: Sequence[Port], spec: Input, n: int) -> dict[str, AnyArray]:
+    """What the inputs other than the image are fed with, for n images.
+
+    Raises:
+        ModelError: the network has an input that the card does not tell about.
+    """
+    image = image_port(inputs, spec)
+    meanings = dict(text.split() for text in spec.extra)
+    values = {
+        'size_wh': [spec.width, spec.height],
+        'size_hw': [spec.height, spec.width],
+        'ones': [1, 1],
+    }
+    feeds: dict[str, AnyArray] = {}
+    for port in inputs:
+        if port.name == image.name:
+            continue
+        if port.name not in meanings:
+            raise ModelError(
+                f'the network has a second input, {port}, that the card does not mention: add '
+                f'"{port.name} size_wh" (or size_hw, ones) to input.extra'
+            )
+        row = np.array(values[meanings[port.name]], port.dtype or np.float32)
+        feeds[port.name] = np.tile(row, (n, 1))
+    return feeds
+
+
+def open_session(path: Path, providers: Sequence[Any], threads: int = 0) -> Any:
+    """An ONNX Runtime session that never changes its providers on its own.
+
+    Raises:
+        ModelError: no such file, or not a network.
+    """
+    if not path.is_file():
+        raise ModelError(f'{path}: no such model file')
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = threads
+    options.enable_profiling = True
+    options.profile_file_prefix = str(Path(tempfile.mkdtemp(prefix='reid_ros_')) / 'run')
+    try:
+        session = ort.InferenceSession(
+            str(path), options, providers=list(providers), enable_fallback=0
+        )
+    except (_state.InvalidProtobuf, _state.InvalidGraph, _state.NoModel) as error:
+        raise ModelError(f'{path} is no ONNX network: {_first_line(error)}') from error
+    return session
+
+
+def _order(backend: str) -> list[str]:
+    names = list(PROVIDERS)
+    if backend == 'auto':
+        return names
+    if backend not in PROVIDERS:
+        raise ModelError(f'backend {backend!r}: choose auto, {", ".join(names)}')
+    return [backend] if backend == 'cpu' else [backend, 'cpu']
+
+
+def _matters(backend: str, reasons: Sequence[str]) -> bool:
+    """Whether the reasons tell of a fallback: an 'auto' on a CPU-only build never had a choice."""
+    if backend != 'auto':
+        return bool(reasons)
+    return any('was built without' not in reason for reason in reasons)
+
+
+def _providers(
+    name: str, path: Path, card: Card, cache: str | Path, precision: str, max_batch: int
+) -> list[Any]:
+    if name == 'cpu':
+        return [PROVIDERS['cpu']]
+    if name == 'ort_cuda':
+        return [PROVIDERS['ort_cuda'], PROVIDERS['cpu']]
+    # One folder per network and precision: the cache's own key does not hold the weights.
+    folder = Path(cache).expanduser() / f'{path.stem}-{sha256(path)[:16]}-{precision}-{max_batch}'
+    folder.mkdir(parents=True, exist_ok=True)
+    options: dict[str, Any] = {
+        'trt_engine_cache_enable': True,
+        'trt_engine_cache_path': str(folder),
+        'trt_timing_cache_enable': True,
+        'trt_timing_cache_path': str(folder),
+        'trt_fp16_enable': precision == 'fp16',
+    }
+    return [(PROVIDERS['ort_tensorrt'], options), PROVIDERS['ort_cuda'], PROVIDERS['cpu']]
+
+
+def _proven(
+    path: Path, card: Card, providers: Sequence[Any], threads: int, max_batch: int
+) -> tuple[Any, Placement]:
+    """A session that has run once, and where its nodes ran."""
+    session = open_session(path, providers, threads)
+    inputs = ports(session.get_inputs())
+    image = image_port(inputs, card.input)
+    refuse_input(image, card)
+    n = image.shape[0] or 1
+    size = (card.input.height, card.input.width)
+    shape = (n, 3, *size) if card.input.layout == 'NCHW' else (n, *size, 3)
+    zeros = np.zeros(shape, card.input.dtype)
+    names = [port.name for port in chosen_outputs(ports(session.get_outputs()), card)]
+    session.run(names, {image.name: zeros, **extras(inputs, card.input, n)})
+    profile = Path(session.end_profiling())
+    try:
+        placement = _placement(profile)
+    finally:
+        profile.unlink()
+        profile.parent.rmdir()
+    return session, placement
+
+
+def refuse_input(image: Port, card: Card) -> None:
+    """Compare the image input with the card.
+
+    Raises:
+        ModelError: they differ; says in what, and what to write.
+    """
+    problems = input_problems(image, card.input)
+    if problems:
+        raise ModelError(f'{card.file} does not fit its card {card.name}: {"; ".join(problems)}')
+
+
+def input_problems(image: Port, spec: Input) -> list[str]:
+    """What does not fit between the image input and the card, in words."""
+    if len(image.shape) != 4:
+        return [
+            f'its input {image} has {len(image.shape)} axes and not the 4 of a batch of images'
+        ]
+    problems = []
+    layouts = {'NCHW': image.shape[1:], 'NHWC': (image.shape[3], *image.shape[1:3])}
+    channels, height, width = layouts[spec.layout]
+    other = 'NHWC' if spec.layout == 'NCHW' else 'NCHW'
+    if channels not in (3, None):
+        if layouts[other][0] == 3:
+            return [f'its input {image} is {other} and not {spec.layout}: mend input.layout']
+        return [f'its input {image} has {channels} colour channels, and only 3 can be fed']
+    for name, real, told in (('height', height, spec.height), ('width', width, spec.width)):
+        if real not in (None, told):
+            problems.append(f'its input is {real} pixels in {name}, the card says {told}')
+    if image.dtype != spec.dtype:
+        problems.append(f'its input is {image.dtype}, the card says {spec.dtype}')
+    return problems
+
+
+def _placement(profile: Path) -> Placement:
+    nodes: Counter[str] = Counter()
+    heavy: Counter[str] = Counter()
+    for event in json.loads(profile.read_text(encoding='utf-8')):
+        facts = event.get('args', {})
+        provider = facts.get('provider')
+        if event.get('cat') != 'Node' or not provider:
+            continue
+        nodes[provider] += 1
+        text = f'{facts.get("op_name", "")} {event.get("name", "")}'
+        heavy[provider] += any(word in text for word in _HEAVY)
+    return Placement(dict(nodes), {name: n for name, n in heavy.items() if n})
+
+
+def _counts(nodes: Mapping[str, int]) -> str:
+    return ', '.join(f'{name} ({n})' for name, n in nodes.items()) or 'no provider'
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
