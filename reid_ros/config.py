@@ -73,11 +73,13 @@ class DetectConfig:
 class TrackConfig:
     """Tracking within one camera."""
 
+    low_score: float = setting(0.1, 'detections below it are ignored', 0.0, 1.0)
     high_score: float = setting(0.5, 'detections above it are matched first', 0.0, 1.0)
     new_score: float = setting(0.6, 'lowest score that starts a track', 0.0, 1.0)
     max_age_s: float = setting(
         1.0, 'seconds without a detection until a track ends', 0.0, 30.0, live=True
     )
+    confirm_hits: int = setting(2, 'frames that must show a new track until it counts', 1, 100)
     appearance: bool = setting(False, 'embed every detection and use it in matching (slow)')
 
 
@@ -97,8 +99,12 @@ class IdentityConfig:
         0.01, 'share of strangers who may be taken for somebody', 1e-6, 0.2, live=True
     )
     settle_s: float = setting(
-        1.0, 'seconds of a track after which a stranger becomes a provisional person', 0.0, 60.0
+        0.5, 'seconds of a track after which a stranger becomes a provisional person', 0.0, 60.0
     )
+    confirm_s: float = setting(
+        1.0, 'seconds a provisional person is known before being confirmed', 0.0, 60.0
+    )
+    calibration: str = setting('', "file of 'reid_ros calibrate'; '' takes the model card's")
 
 
 @dataclass(frozen=True)
@@ -152,6 +158,17 @@ class CameraConfig:
 
 
 @dataclass(frozen=True)
+class TargetConfig:
+    """The one person whom a robot follows."""
+
+    mode: str = setting('off', 'who is the target', choices=('off', 'nearest', 'id'), live=True)
+    person_id: str = setting('', 'number or name of the person, for mode id', live=True)
+    lost_timeout_s: float = setting(
+        0.5, 'seconds without a sure sighting until the target is lost', 0.05, 60.0, live=True
+    )
+
+
+@dataclass(frozen=True)
 class Config:
     """Everything that can be set, and its default."""
 
@@ -171,6 +188,34 @@ class Config:
     topology: TopologyConfig = TopologyConfig()
     camera_names: tuple[str, ...] = setting((), 'names of the cameras')
     cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
+    target: TargetConfig = TargetConfig()
+    target_frame: str = setting('map', "frame in which the cameras' poses are given")
+    person_height_m: float = setting(
+        1.7, 'height of a person, metres; places people where a camera has no pose', 0.5, 2.5
+    )
+    late_frame_policy: str = setting(
+        'drop_oldest',
+        'images that come faster than they are used: drop_oldest keeps the newest of each camera, '
+        'process_all uses every one, grouped by stamp (for bags)',
+        choices=('drop_oldest', 'process_all'),
+    )
+    queue_images: int = setting(
+        100, 'most images of a camera that wait under process_all; more are lost', 2, 10000
+    )
+    silent_after_s: float = setting(
+        3.0, 'seconds without an image after which a camera counts as silent', 0.2, 3600.0
+    )
+    max_latency_s: float = setting(
+        0.3, 'seconds from stamp to result above which diagnostics warn', 0.01, 60.0, live=True
+    )
+    max_future_s: float = setting(
+        1.0,
+        'seconds that a stamp may lie ahead of the clock; further images are refused',
+        0.0,
+        60.0,
+    )
+    autostart: bool = setting(True, 'configure and activate at start, without being asked to')
+    debug_embeddings: bool = setting(False, 'publish debug/embeddings, the vectors of the tracks')
 
 
 def _nearest(key: str, known: list[str]) -> str:
