@@ -218,7 +218,8 @@ class Config:
     debug_embeddings: bool = setting(False, 'publish debug/embeddings, the vectors of the tracks')
 
 
-def _nearest(key: str, known: list[str]) -> str:
+def nearest(key: str, known: list[str]) -> str:
+    """What a misspelt key may have meant, as the end of an error."""
     match = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     return f'did you mean {match[0]!r}?' if match else f'known: {", ".join(sorted(known))}'
 
@@ -242,7 +243,7 @@ def checked(name: str, value: Any, like: dataclasses.Field[Any], kind: Any) -> A
         raise ConfigError(f'{name}: {value} is outside {low} to {high} ({meaning})')
     choices = meta.get('choices', ())
     if choices and value not in choices:
-        raise ConfigError(f'{name}: {value!r}: {_nearest(value, list(choices))} ({meaning})')
+        raise ConfigError(f'{name}: {value!r}: {nearest(value, list(choices))} ({meaning})')
     return value
 
 
@@ -266,7 +267,7 @@ def build(cls: type[T], data: Mapping[str, Any], where: str = '') -> T:
     for key, value in data.items():
         name = f'{where}{key}'
         if key not in fields:
-            raise ConfigError(f'{name}: no such setting; {_nearest(str(key), list(fields))}')
+            raise ConfigError(f'{name}: no such setting; {nearest(str(key), list(fields))}')
         kind = kinds[key]
         if dataclasses.is_dataclass(kind):
             values[key] = build(kind, _mapping(name, value), f'{name}.')  # type: ignore[arg-type]

@@ -21,7 +21,7 @@ class Detector:
     """
 
     def __init__(self, model: Model, config: DetectConfig) -> None:
-        self._model = model
+        self.model = model
         self._config = config
         self._spec = model.card.input
         self._decoder: Decoder = decoder(model.card)
@@ -33,7 +33,7 @@ class Detector:
         if not frames:
             return []
         batch, places = self.prepare(frames)
-        outputs = self._model.infer(batch)
+        outputs = self.model.infer(batch)
         return [
             self._people(boxes, scores, place)
             for (boxes, scores), place in zip(

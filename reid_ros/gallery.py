@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reid_ros.types import FloatArray, IntArray, ReidError
+from reid_ros.types import BoolArray, FloatArray, IntArray, ReidError
 
 PROTOTYPES = 8
 """Most prototypes of a person."""
@@ -308,7 +308,7 @@ class Gallery:
         return freed
 
 
-def _best(cosines: FloatArray, mask: np.ndarray) -> FloatArray:  # type: ignore[type-arg]
+def _best(cosines: FloatArray, mask: BoolArray) -> FloatArray:
     best = np.where(mask, cosines, np.float32(-2.0)).max(axis=2)
     best[best < -1.5] = np.nan
     result: FloatArray = best

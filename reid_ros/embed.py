@@ -1,0 +1,146 @@
+"""Which tracks are worth a look, and the unit vectors of their crops."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reid_ros import boxes as geometry
+from reid_ros.config import EmbedConfig
+from reid_ros.images import crop_batch, normalise
+from reid_ros.model import Model
+from reid_ros.types import BoolArray, FloatArray, Frame, IntArray, Tracks
+
+NS = 1_000_000_000
+FIRST_CROPS = 4
+"""A new track is looked at this often before it counts as settled."""
+FIRST_PERIOD_S = 0.1
+"""Seconds between the looks at a new, improving or soon hidden track."""
+BETTER = 1.25
+"""A crop of this many times the best quality so far is clearly better."""
+GATE = 0.15
+"""Crops of lower quality are not embedded at all."""
+FULL_HEIGHT_PX = 128.0
+"""Half the height of a network's input: less is blurred by enlarging it."""
+
+
+def quality(tracks: Tracks, width: int, height: int, min_height_px: int) -> FloatArray:
+    """(n,) 0 to 1, how well each track's box shows one whole person; 0 where it is predicted.
+
+    The product of: height against 128 pixels, the part not covered by people who stand nearer
+    (their box ends lower), a penalty where the image cuts the box, one for a shape that is no
+    standing person, and the detector's score.
+    """
+    boxes = tracks.boxes
+    n = len(boxes)
+    result = np.zeros(n, np.float32)
+    seen = np.flatnonzero(tracks.detection >= 0)
+    if not len(seen):
+        return result
+    boxes = boxes[seen]
+    sides = boxes[:, 2:] - boxes[:, :2]
+    tall = sides[:, 1]
+    covered = np.zeros(len(seen), np.float32)
+    if len(seen) > 1:
+        cover = geometry.coverage(boxes, boxes)
+        nearer = boxes[None, :, 3] > boxes[:, None, 3]
+        covered = np.where(nearer, cover, 0.0).max(axis=1)
+    margin = 0.01 * tall
+    cut_low = boxes[:, 3] > height - margin
+    cut_side = (boxes[:, 0] < margin) | (boxes[:, 2] > width - margin)
+    shape = sides[:, 0] / np.maximum(tall, 1.0)
+    value = np.sqrt(np.minimum(tall / FULL_HEIGHT_PX, 1.0)) * (1.0 - covered)
+    value *= np.where(cut_low, 0.6, 1.0) * np.where(cut_side, 0.6, 1.0)
+    value *= np.where((shape > 0.2) & (shape < 0.8), 1.0, 0.7)
+    value *= np.clip(tracks.scores[seen], 0.0, 1.0)
+    value[tall < min_height_px] = 0.0
+    result[seen] = value
+    return result
+
+
+@dataclass(slots=True)
+class _Looked:
+    count: int = 0
+    best: float = 0.0
+    last_ns: int = -(1 << 62)
+
+
+class Schedule:
+    """Says which tracks of one camera are due for a vector.
+
+    A track is due when it is new, when a clearly better crop arrives, when it is about to be
+    hidden by a neighbour, and otherwise once a period. All by stamps, so a replay asks for the
+    same crops.
+    """
+
+    def __init__(self, config: EmbedConfig) -> None:
+        self._config = config
+        self._looked: dict[int, _Looked] = {}
+
+    def due(self, tracks: Tracks, qualities: FloatArray, stamp_ns: int) -> IntArray:
+        """Rows of the tracks to embed now; they count as looked at."""
+        for number in tracks.ended.tolist():
+            self._looked.pop(number, None)
+        candidates = np.flatnonzero((qualities >= GATE) & tracks.confirmed)
+        if not len(candidates):
+            return candidates
+        crowded = self._crowded(tracks, candidates)
+        numbers = tracks.ids.tolist()
+        rows = []
+        for row, near in zip(candidates.tolist(), crowded.tolist()):
+            looked = self._looked.setdefault(numbers[row], _Looked())
+            value = float(qualities[row])
+            if self._is_due(looked, value, stamp_ns, near):
+                looked.count += 1
+                looked.best = max(looked.best, value)
+                looked.last_ns = stamp_ns
+                rows.append(row)
+        return np.array(rows, np.int64)
+
+    def _is_due(self, looked: _Looked, value: float, stamp_ns: int, near: bool) -> bool:
+        waited_s = (stamp_ns - looked.last_ns) / NS
+        if waited_s >= self._config.period_s:
+            return True
+        hurry = looked.count < FIRST_CROPS or near or value > BETTER * looked.best
+        return hurry and waited_s >= FIRST_PERIOD_S
+
+    @staticmethod
+    def _crowded(tracks: Tracks, rows: IntArray) -> BoolArray:
+        """True where a neighbour's box begins to overlap: the last chance of a clean crop."""
+        if len(tracks) < 2:
+            return np.zeros(len(rows), np.bool_)
+        overlap = geometry.iou(tracks.boxes[rows], tracks.boxes)
+        overlap[np.arange(len(rows)), rows] = 0.0
+        most = overlap.max(axis=1)
+        result: BoolArray = (most > 0.02) & (most < 0.2)
+        return result
+
+
+class Embedder:
+    """Crops of people to unit vectors, one batch over all cameras."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    def vectors(self, wanted: Sequence[tuple[Frame, FloatArray]]) -> list[FloatArray]:
+        """(k, d) float32 unit vectors of each frame's (k, 4) boxes; nan where a network fails."""
+        spec = self.model.card.input
+        counts = [len(boxes) for _, boxes in wanted]
+        total = sum(counts)
+        if not total:
+            return [np.empty((0, 0), np.float32) for _ in wanted]
+        batch = np.empty((total, spec.height, spec.width, 3), np.uint8)
+        start = 0
+        for (frame, boxes), count in zip(wanted, counts):
+            if count:
+                crop_batch(frame.image, boxes, spec, frame.order, batch[start : start + count])
+            start += count
+        output = np.asarray(self.model.infer(normalise(batch, spec))[0], np.float32)
+        output = output.reshape(total, -1)
+        lengths = np.linalg.norm(output, axis=1, keepdims=True)
+        with np.errstate(invalid='ignore', divide='ignore'):
+            unit = output / lengths
+        ends = np.cumsum(counts)[:-1]
+        return [np.ascontiguousarray(part) for part in np.split(unit, ends)]

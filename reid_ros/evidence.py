@@ -1,0 +1,157 @@
+"""How much speaks for a track being each person, and whether it is enough.
+
+The share of strangers that may be taken for somebody, p, is one setting. It is divided among the
+persons a track could be (a weighted Bonferroni correction: Genovese, Roeder and Wasserman,
+Biometrika 93, 2006), so a stranger meets the same risk whatever the gallery's size. Persons that
+left the same camera moments ago nearby get a larger share: they are likelier to be back.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from reid_ros.calibration import Calibration, angles
+from reid_ros.gallery import Closeness
+from reid_ros.types import BoolArray, DoubleArray, IntArray
+
+MARGIN = 3.0
+"""The best person must be exp(3) = 20 times as likely as the second."""
+SMALLEST_GALLERY = 10
+"""The share of p that one person gets is never more than a tenth, however few are known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Evidence that m tracks are n persons.
+
+    Attributes:
+        persons: (n,) int64 numbers.
+        llr: (m, n) log-likelihood ratio of 'this person' over 'a stranger', -inf where impossible.
+        log_p: (m, n) logarithm of the share of strangers that come as close.
+        log_share: (m, n) logarithm of the person's share of all false accepts.
+    """
+
+    persons: IntArray
+    llr: DoubleArray
+    log_p: DoubleArray
+    log_share: DoubleArray
+
+    def accepted(self, false_accept: float) -> BoolArray:
+        """(m, n) True where the evidence is enough, other persons left aside."""
+        result: BoolArray = (self.llr > 0) & (
+            self.log_p <= math.log(false_accept) + self.log_share
+        )
+        return result
+
+    def nearly(self, false_accept: float) -> BoolArray:
+        """(m, n) True where a little more evidence would be enough."""
+        wide = math.log(false_accept) + self.log_share + math.log(20.0)
+        result: BoolArray = (self.llr > 0) & (self.log_p <= wide)
+        return result
+
+    def probability(self, row: int, column: int) -> float:
+        """Posterior 0 to 1 of one person against a stranger, with the share as the prior."""
+        value = self.llr[row, column] + self.log_share[row, column]
+        return float(1.0 / (1.0 + math.exp(-max(min(value, 700.0), -700.0))))
+
+
+def scores(
+    closeness: Closeness, calibration: Calibration, impossible: BoolArray, recent: DoubleArray
+) -> Scores:
+    """Calibrated evidence of m tracks for n persons.
+
+    Where a person is known from the track's own camera and from others, both kinds of evidence
+    count half: a close stranger has to look alike in both.
+
+    Args:
+        closeness: cosines of m query vectors.
+        calibration: of the network that made them.
+        impossible: (m, n) True where a track cannot be a person.
+        recent: (m, n) at least 0, how well a person who just left explains the track.
+    """
+    total = np.zeros(closeness.same.shape)
+    log_p = np.zeros_like(total)
+    known = np.zeros_like(total)
+    for cosines, condition in (
+        (closeness.same, calibration.same_camera),
+        (closeness.cross, calibration.cross_camera),
+    ):
+        has = ~np.isnan(cosines)
+        if not has.any():
+            continue
+        angle = angles(cosines[has])
+        total[has] += condition.llr(angle)
+        log_p[has] += condition.log_p(angle)
+        known += has
+    no_evidence = known == 0
+    known[no_evidence] = 1
+    llr, log_p = total / known, log_p / known
+    shut = impossible | no_evidence
+    llr[shut] = -np.inf
+    log_p[shut] = 0.0
+    return Scores(closeness.persons, llr, log_p, _log_share(~shut, recent))
+
+
+def _log_share(open_: BoolArray, recent: DoubleArray) -> DoubleArray:
+    count = np.maximum(open_.sum(axis=1, keepdims=True), SMALLEST_GALLERY)
+    recent = np.where(open_, recent, 0.0)
+    total = recent.sum(axis=1, keepdims=True)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        bonus = np.where(total > 0, 0.5 * recent / np.maximum(total, 1e-9), 0.0)
+    share = np.where(total > 0, 0.5, 1.0) / count + bonus * np.minimum(total, 1.0)
+    result: DoubleArray = np.log(share)
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The answer for one track.
+
+    Attributes:
+        column: of the accepted person, -1 where nobody was.
+        margin: log-likelihood ratio over the second best.
+        undecided: True where several persons fit and none stands out, or one nearly fits.
+        ambiguous: True where several persons fit and none stands out.
+        rival: column of the second best where ambiguous, else -1.
+    """
+
+    column: int
+    margin: float
+    undecided: bool
+    ambiguous: bool
+    rival: int = -1
+
+
+def matches(found: Scores, false_accept: float) -> list[Match]:
+    """One person per track and one track per person, for tracks that exist at once.
+
+    The assignment maximises the sum of the evidence over the accepted pairs; nobody is an answer.
+    A person whom a rival track holds does not count as a track's second best.
+    """
+    accepted = found.accepted(false_accept)
+    gain = np.where(accepted, found.llr, 0.0)
+    rows, columns = linear_sum_assignment(gain, maximize=True)
+    chosen = {int(r): int(c) for r, c in zip(rows, columns) if accepted[r, c]}
+    nearly = found.nearly(false_accept)
+    result = []
+    for row in range(len(gain)):
+        column = chosen.get(row, -1)
+        if column < 0:
+            result.append(Match(-1, 0.0, bool(nearly[row].any()), False))
+            continue
+        others = found.llr[row].copy()
+        others[column] = -np.inf
+        for rival, held in chosen.items():
+            if rival != row and found.llr[rival, held] >= found.llr[row, held] + MARGIN:
+                others[held] = -np.inf
+        second = int(np.argmax(others))
+        margin = float(found.llr[row, column] - others[second])
+        if margin < MARGIN:
+            result.append(Match(column, margin, True, True, second))
+        else:
+            result.append(Match(column, margin, False, False))
+    return result

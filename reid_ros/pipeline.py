@@ -1,0 +1,373 @@
+"""The order of the rooms: frames in, sightings of persons out; bags, videos and the node alike."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+
+import numpy as np
+import onnxruntime
+
+from reid_ros import __version__, card
+from reid_ros.calibration import CAUTIOUS, Calibration
+from reid_ros.config import Config, ConfigError
+from reid_ros.detect import Detector
+from reid_ros.embed import Embedder, Schedule, quality
+from reid_ros.gallery import Gallery, GalleryError
+from reid_ros.gallery_store import GalleryStore, ModelId
+from reid_ros.identify import Identifier, Identities, Observation
+from reid_ros.model import Model
+from reid_ros.topology import Topology
+from reid_ros.track import Tracker
+from reid_ros.types import (
+    Detections,
+    FloatArray,
+    Frame,
+    IntArray,
+    Moment,
+    Sightings,
+    Tracks,
+)
+
+NS = 1_000_000_000
+SAVE_PERIOD_NS = 5 * NS
+"""Stamps between two savings of the gallery; a killed process loses no more than this."""
+
+
+class _Camera:
+    """What the pipeline remembers of one camera."""
+
+    def __init__(self, config: Config) -> None:
+        self.tracker = Tracker(config.track)
+        self.schedule = Schedule(config.embed)
+        self.last_ns: int | None = None
+
+
+class Pipeline:
+    """Cameras to persons. Not thread-safe: one caller steps it."""
+
+    def __init__(
+        self,
+        config: Config,
+        detector: Detector | None = None,
+        embedder: Embedder | None = None,
+        gallery: Gallery | None = None,
+        store: GalleryStore | None = None,
+        calibration: Calibration = CAUTIOUS,
+    ) -> None:
+        """A pipeline of ready parts; `load` makes them from the settings.
+
+        Args:
+            detector: None where every frame brings its own detections.
+            embedder: None tracks people without recognising them.
+            store: file behind the gallery; the pipeline saves and closes it.
+        """
+        self.config = config
+        self.detector = detector
+        self.embedder = embedder
+        self.gallery = Gallery() if gallery is None else gallery
+        self.save_error = ''
+        self._store = store
+        self._cameras: dict[str, _Camera] = {}
+        self._seen = self._undecided = 0
+        self._saved_ns: int | None = None
+        self._identifier = Identifier(
+            self.gallery,
+            calibration,
+            Topology(config.topology, config.camera_names),
+            config.identity,
+            config.gallery,
+        )
+
+    @staticmethod
+    def load(config: Config) -> Pipeline:
+        """Load the models and open the gallery.
+
+        Raises:
+            ReidError: a model, card, calibration or gallery that is missing or does not fit.
+        """
+        detector = embedder = None
+        calibration = CAUTIOUS
+        identity: ModelId | None = None
+        if config.model.detector != 'none':
+            detector = Detector(_model(config, config.model.detector, 'detector'), config.detect)
+        if config.model.appearance != 'none':
+            model = _model(config, config.model.appearance, 'appearance')
+            embedder = Embedder(model)
+            identity = ModelId(model.card.name, model.card.output.vector, card.sha256(model.path))
+            if config.identity.calibration:
+                calibration = Calibration.read(config.identity.calibration)
+            elif model.card.calibration:
+                where = f'card of {model.card.name}'
+                calibration = Calibration.from_json(model.card.calibration, where)
+        gallery, store = Gallery(), None
+        if config.gallery.path:
+            if identity is None:
+                raise ConfigError(
+                    'gallery.path is set but model.appearance is "none": without vectors there is '
+                    'nothing to keep; set a model or leave gallery.path empty'
+                )
+            store = GalleryStore(config.gallery.path, identity)
+            try:
+                store.load(gallery)
+            except BaseException:
+                store.close()
+                raise
+        try:
+            return Pipeline(config, detector, embedder, gallery, store, calibration)
+        except BaseException:
+            if store is not None:
+                store.close()
+            raise
+
+    def __enter__(self) -> Pipeline:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def step(self, frames: Sequence[Frame]) -> Moment:
+        """The people in frames of one moment, at most one frame per camera.
+
+        A frame's stamp must not lie before the last one of its camera: call `reset_camera` where
+        its clock jumped back.
+
+        Raises:
+            ValueError: two frames of one camera, or a stamp that runs backwards.
+        """
+        if len({frame.camera for frame in frames}) < len(frames):
+            raise ValueError('two frames of one camera in one moment')
+        clock = _Clock()
+        found = self._detect(frames)
+        clock.lap('detect')
+        early = self._early_vectors(frames, found)
+        tracked: list[Tracks] = []
+        for frame, detections, vectors in zip(frames, found, early):
+            camera = self._cameras.get(frame.camera)
+            if camera is None:
+                camera = self._cameras[frame.camera] = _Camera(self.config)
+            tracked.append(
+                camera.tracker.step(detections, frame.stamp_ns, ego=frame.ego, vectors=vectors)
+            )
+        clock.lap('track')
+        observations = self._observe(frames, found, tracked, early)
+        clock.lap('embed')
+        identities, events = self._identifier.step(observations)
+        sightings = [
+            _sightings(frame, tracks, identity)
+            for frame, tracks, identity in zip(frames, tracked, identities)
+        ]
+        self._count(sightings)
+        if frames:
+            self._save_sometimes(max(frame.stamp_ns for frame in frames))
+        clock.lap('identify')
+        return Moment(sightings, events, clock.laps)
+
+    def reset_camera(self, camera: str) -> None:
+        """Forget the tracks of one camera: its clock jumped, or it is another camera now."""
+        known = self._cameras.get(camera)
+        if known is not None:
+            known.tracker.reset()
+        self._identifier.reset_camera(camera)
+
+    def configure(self, config: Config) -> None:
+        """Take over the settings that may change live; the others keep their values."""
+        self.config = dataclasses.replace(
+            self.config, identity=config.identity, gallery=config.gallery, track=config.track
+        )
+        self._identifier.config = config.identity
+        self._identifier.keep = config.gallery
+        for camera in self._cameras.values():
+            camera.tracker.configure(config.track)
+
+    def names(self) -> Mapping[int, str]:
+        """Names of the persons that have one."""
+        return {person.number: person.name for person in self.gallery if person.name}
+
+    def facts(self) -> Mapping[str, str]:
+        """What runs here, for diagnostics and reports."""
+        result = {
+            'reid_ros': __version__,
+            'numpy': np.__version__,
+            'onnxruntime': onnxruntime.__version__,
+            'persons': str(len(self.gallery)),
+            'undecided_ratio': f'{self._undecided / max(self._seen, 1):.3f}',
+        }
+        for kind, model in (
+            ('detector', self.detector.model if self.detector else None),
+            ('appearance', self.embedder.model if self.embedder else None),
+        ):
+            result[kind] = model.card.name if model else 'none'
+            if model:
+                result[f'{kind}_provider'] = model.provider
+                if model.fallback_reason:
+                    result[f'{kind}_fallback'] = model.fallback_reason
+        if self._store is not None:
+            result['gallery'] = str(self._store.path)
+        if self.save_error:
+            result['gallery_error'] = self.save_error
+        return result
+
+    def save(self) -> None:
+        """Write the gallery now.
+
+        Raises:
+            GalleryError: it could not be written; everything is still in memory.
+        """
+        if self._store is not None:
+            for person in self.gallery:
+                if person.confirmed:
+                    self.gallery.changed.add(person.number)
+            self._store.save(self.gallery)
+            self.save_error = ''
+
+    def close(self) -> None:
+        """Save and close the gallery; may be called twice.
+
+        Raises:
+            GalleryError: it could not be written.
+        """
+        store = self._store
+        if store is None:
+            return
+        try:
+            self.save()
+        finally:
+            self._store = None
+            store.close()
+
+    # ------------------------------------------------------------------------------------------
+
+    def _detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        own = [frame for frame in frames if frame.detections is None]
+        if own and self.detector is None:
+            raise ValueError(
+                f'camera {own[0].camera} brings no detections and there is no detector: set '
+                'model.detector'
+            )
+        found = iter(self.detector.detect(own) if self.detector and own else ())
+        return [next(found) if f.detections is None else f.detections for f in frames]
+
+    def _early_vectors(
+        self, frames: Sequence[Frame], found: Sequence[Detections]
+    ) -> list[FloatArray | None]:
+        """Vectors of all detections, where the detector gives them or the tracker wants them."""
+        if self.embedder is None or not self.config.track.appearance:
+            return [detections.vectors for detections in found]
+        vectors = self.embedder.vectors([(f, d.boxes) for f, d in zip(frames, found)])
+        return [v if len(d) else None for v, d in zip(vectors, found)]
+
+    def _observe(
+        self,
+        frames: Sequence[Frame],
+        found: Sequence[Detections],
+        tracked: Sequence[Tracks],
+        early: Sequence[FloatArray | None],
+    ) -> list[Observation]:
+        """Vectors and qualities of the tracks that are due."""
+        rows: list[IntArray] = []
+        values: list[FloatArray] = []
+        for frame, tracks in zip(frames, tracked):
+            height, width = frame.image.shape[:2]
+            quality_ = quality(tracks, width, height, self.config.embed.min_height_px)
+            schedule = self._cameras[frame.camera].schedule
+            due = schedule.due(tracks, quality_, frame.stamp_ns)
+            rows.append(due)
+            values.append(quality_[due])
+        vectors = self._vectors(frames, tracked, rows, early)
+        return [
+            Observation(frame.camera, frame.stamp_ns, tracks, due, vector, value)
+            for frame, tracks, due, vector, value in zip(frames, tracked, rows, vectors, values)
+        ]
+
+    def _vectors(
+        self,
+        frames: Sequence[Frame],
+        tracked: Sequence[Tracks],
+        rows: list[IntArray],
+        early: Sequence[FloatArray | None],
+    ) -> list[FloatArray]:
+        result: list[FloatArray] = [np.empty((0, 0), np.float32)] * len(frames)
+        wanted: list[tuple[Frame, FloatArray]] = []
+        places: list[int] = []
+        for i, (frame, tracks, due, vectors) in enumerate(zip(frames, tracked, rows, early)):
+            if vectors is not None:
+                result[i] = vectors[tracks.detection[due]]
+            elif self.embedder is None:
+                rows[i] = due[:0]
+            elif len(due):
+                wanted.append((frame, tracks.boxes[due]))
+                places.append(i)
+        if self.embedder is not None and wanted:
+            for i, vector in zip(places, self.embedder.vectors(wanted)):
+                result[i] = vector
+        return result
+
+    def _count(self, sightings: Sequence[Sightings]) -> None:
+        for found in sightings:
+            self._seen += len(found)
+            self._undecided += int((found.persons == 0).sum())
+
+    def _save_sometimes(self, stamp_ns: int) -> None:
+        if self._store is None:
+            return
+        if self._saved_ns is None or stamp_ns < self._saved_ns:
+            self._saved_ns = stamp_ns
+        if stamp_ns - self._saved_ns >= SAVE_PERIOD_NS:
+            self._saved_ns = stamp_ns
+            try:
+                self._store.save(self.gallery)
+                self.save_error = ''
+            except GalleryError as error:  # a full disk must not stop the robot; facts() tells
+                self.save_error = str(error)
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+
+def _model(config: Config, wanted: str, kind: str) -> Model:
+    path, found = card.find(wanted, kind)
+    return Model.load(
+        path,
+        found,
+        backend=config.backend,
+        strict=config.backend_strict,
+        engine_cache_dir=config.engine_cache_dir,
+        precision=config.precision,
+        max_batch=config.max_batch,
+    )
+
+
+def _sightings(frame: Frame, tracks: Tracks, identities: Identities) -> Sightings:
+    """The confirmed tracks of one frame with their persons."""
+    kept = np.flatnonzero(tracks.confirmed)
+    n = len(kept)
+    return Sightings(
+        frame.camera,
+        frame.stamp_ns,
+        frame.index,
+        tracks.boxes[kept],
+        tracks.scores[kept],
+        tracks.ids[kept],
+        identities.persons[kept],
+        identities.scores[kept],
+        identities.confirmed[kept],
+        tracks.predicted[kept],
+        np.zeros(n, np.uint32),
+        np.zeros(n, np.float32),
+    )
