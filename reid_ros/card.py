@@ -59,7 +59,7 @@ class Input:
         choices=('letterbox_topleft', 'letterbox_centre', 'stretch'),
     )
     pad: int = setting(114, 'grey value around a letterboxed image', 0, 255)
-    resize: str = setting('linear', 'interpolation', choices=('linear', 'area'))
+    resize: str = setting('linear', 'interpolation', choices=('linear', 'area', 'cubic'))
     dtype: str = setting('float32', 'number type', choices=('float32', 'float16', 'uint8'))
     extra: tuple[str, ...] = setting(
         (), 'further inputs: "NAME size_wh", "NAME size_hw" (of the input) or "NAME ones"'
@@ -109,6 +109,7 @@ class Card:
     name: str = setting('', 'short name')
     kind: str = setting('', 'what it is for', choices=KINDS)
     file: str = setting('', 'name of the .onnx file')
+    also: tuple[str, ...] = setting((), 'other names under which the same network is found')
     input: Input = Input()
     output: Output = Output()
     licence: str = setting('', 'licence of the weights')
@@ -240,10 +241,11 @@ def cards() -> list[Card]:
 def onnx_of(card: Card) -> Path | None:
     """Where the card's file lies, None where it is not on this machine."""
     beside = [card.path.parent] if card.path else []
-    for folder in [*beside, *model_dirs()]:
-        path = folder / card.file
-        if path.is_file():
-            return path
+    for name in (card.file, *card.also):
+        for folder in [*beside, *model_dirs()]:
+            path = folder / name
+            if path.is_file():
+                return path
     return None
 
 
@@ -258,7 +260,7 @@ def card_of(path: Path) -> Card:
         return Card.read(beside)
     known = cards()
     for card in known:
-        if card.file == path.name:
+        if path.name in (card.file, *card.also):
             return card
     with_sum = [card for card in known if card.sha256]
     checksum = sha256(path) if with_sum else ''

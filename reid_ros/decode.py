@@ -207,7 +207,9 @@ def _paddle_nms(card: Card) -> Decoder:
     def read(outputs: Sequence[AnyArray], least: float) -> list[Found]:
         rows, counts = outputs[:2]
         found: list[Found] = []
-        for part in np.split(rows, np.cumsum(counts.reshape(-1))[:-1]):
+        ends = np.cumsum(counts.reshape(-1))
+        for start, end in zip([0, *ends[:-1]], ends):
+            part = rows[start:end]
             keep = (part[:, 1] >= least) & (part[:, 0] == card.output.person)
             boxes = _scaled(part[keep, 2:6], card, 'xyxy', 'pixels')
             found.append((boxes, part[keep, 1].astype(np.float32)))

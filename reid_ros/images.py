@@ -13,7 +13,7 @@ from reid_ros.boxes import Letterbox, letterbox
 from reid_ros.card import Input
 from reid_ros.types import AnyArray, FloatArray, UInt8Array
 
-_INTERPOLATION = {'linear': cv2.INTER_LINEAR, 'area': cv2.INTER_AREA}
+_INTERPOLATION = {'linear': cv2.INTER_LINEAR, 'area': cv2.INTER_AREA, 'cubic': cv2.INTER_CUBIC}
 
 
 def letterbox_into(

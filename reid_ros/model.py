@@ -15,8 +15,18 @@ import numpy as np
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
-from reid_ros.card import Card, Input, sha256
-from reid_ros.types import AnyArray, ReidError
+from reid_ros.card import Card, sha256
+from reid_ros.fit import (
+    ModelError,
+    chosen_outputs,
+    example,
+    extras,
+    image_port,
+    input_problems,
+    output_problems,
+    ports,
+)
+from reid_ros.types import AnyArray
 
 PROVIDERS = {
     'ort_tensorrt': 'TensorrtExecutionProvider',
@@ -31,37 +41,6 @@ ORT_ERRORS: tuple[type[Exception], ...] = (
 )
 # Where these ran is where the work was done; shape arithmetic stays on the CPU even on a GPU.
 _HEAVY = ('Conv', 'MatMul', 'Gemm', 'Attention', 'TRTKernel', 'LSTM', 'GRU')
-_DTYPES = {
-    'tensor(float)': 'float32',
-    'tensor(float16)': 'float16',
-    'tensor(double)': 'float64',
-    'tensor(uint8)': 'uint8',
-    'tensor(int32)': 'int32',
-    'tensor(int64)': 'int64',
-}
-
-
-class ModelError(ReidError):
-    """A network that cannot be loaded, does not fit its card, or does not run as demanded."""
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """One input or output of a network.
-
-    Attributes:
-        name: as in the file.
-        shape: sizes of the axes, None where free.
-        dtype: name of the numpy type, '' where numpy has none.
-    """
-
-    name: str
-    shape: tuple[int | None, ...]
-    dtype: str
-
-    def __str__(self) -> str:
-        size = 'x'.join('?' if axis is None else str(axis) for axis in self.shape)
-        return f'{self.name} {size} {self.dtype}'.rstrip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +128,9 @@ class Model:
                     f'{name}: this onnxruntime {ort.__version__} was built without {wanted}'
                 )
                 continue
-            providers = _providers(name, path, card, engine_cache_dir, precision, max_batch)
             try:
-                session, placement = _proven(path, card, providers, threads, max_batch)
+                providers = _providers(name, path, card, engine_cache_dir, precision, max_batch)
+                session, placement = _proven(path, card, providers, threads)
             except ORT_ERRORS as error:
                 if name == 'cpu':
                     raise ModelError(f'{path} does not run: {_first_line(error)}') from error
@@ -162,7 +141,7 @@ class Model:
                 if name != 'cpu':
                     continue
             reason = '; '.join(reasons) if _matters(backend, reasons) else ''
-            if reason and strict:
+            if reason and strict and (backend != 'auto' or name == 'cpu'):
                 break
             return Model(session, path, card, name, placement, reason, max_batch)
         raise ModelError(
@@ -195,14 +174,20 @@ class Model:
 
     def _run(self, batch: AnyArray) -> list[AnyArray]:
         n = len(batch)
-        if self._fixed and n < self._chunk:
+        short = self._fixed and n < self._chunk
+        if short:
             batch = np.concatenate([batch, np.repeat(batch[-1:], self._chunk - n, axis=0)])
         feeds = {self._image.name: batch, **extras(self.inputs, self.card.input, len(batch))}
         try:
-            outputs = self._session.run(self._names, feeds)
+            outputs: list[AnyArray] = self._session.run(self._names, feeds)
         except ORT_ERRORS as error:
             raise ModelError(f'{self.path.name} failed: {_first_line(error)}') from error
-        return outputs if len(batch) == n else [output[:n] for output in outputs]
+        if not short:
+            return outputs
+        return [
+            output[:n] if port.shape[:1] == (self._chunk,) else output
+            for port, output in zip(self.outputs, outputs)
+        ]
 
     def close(self) -> None:
         """Give the network's memory back."""
@@ -220,79 +205,16 @@ class Model:
         self.close()
 
 
-def ports(values: Sequence[Any]) -> tuple[Port, ...]:
-    """Inputs or outputs of an ONNX Runtime session."""
-    return tuple(
-        Port(
-            value.name,
-            tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in value.shape),
-            _DTYPES.get(value.type, ''),
-        )
-        for value in values
-    )
-
-
-def image_port(inputs: Sequence[Port], spec: Input) -> Port:
-    """The input that takes the image.
-
-    Raises:
-        ModelError: the card names one that is not there.
-    """
-    others = {text.split()[0] for text in spec.extra}
-    for port in inputs:
-        if port.name == spec.name or (not spec.name and port.name not in others):
-            return port
-    names = ', '.join(port.name for port in inputs)
-    raise ModelError(f'the network has no input {spec.name!r}, only {names}: mend input.name')
-
-
-def chosen_outputs(outputs: Sequence[Port], card: Card) -> tuple[Port, ...]:
-    """The outputs in the card's order.
-
-    Raises:
-        ModelError: the card names one that is not there.
-    """
-    if not card.output.names:
-        return tuple(outputs)
-    known = {port.name: port for port in outputs}
-    for name in card.output.names:
-        if name not in known:
-            raise ModelError(
-                f'the network has no output {name!r}, only {", ".join(known)}: mend output.names '
-                f'in the card {card.name}'
-            )
-    return tuple(known[name] for name in card.output.names)
-
-
-def extras(inputs: Sequence[Port], spec: Input, n: int) -> dict[str, AnyArray]:
-    """What the inputs other than the image are fed with, for n images.
-
-    Raises:
-        ModelError: the network has an input that the card does not tell about.
-    """
-    image = image_port(inputs, spec)
-    meanings = dict(text.split() for text in spec.extra)
-    values = {
-        'size_wh': [spec.width, spec.height],
-        'size_hw': [spec.height, spec.width],
-        'ones': [1, 1],
-    }
-    feeds: dict[str, AnyArray] = {}
-    for port in inputs:
-        if port.name == image.name:
-            continue
-        if port.name not in meanings:
-            raise ModelError(
-                f'the network has a second input, {port}, that the card does not mention: add '
-                f'"{port.name} size_wh" (or size_hw, ones) to input.extra'
-            )
-        row = np.array(values[meanings[port.name]], port.dtype or np.float32)
-        feeds[port.name] = np.tile(row, (n, 1))
-    return feeds
-
-
-def open_session(path: Path, providers: Sequence[Any], threads: int = 0) -> Any:
+def open_session(
+    path: Path, providers: Sequence[Any], threads: int = 0, profile: Path | None = None
+) -> Any:
     """An ONNX Runtime session that never changes its providers on its own.
+
+    Args:
+        path: the .onnx file.
+        providers: ONNX Runtime's, best first.
+        threads: CPU threads of one operator, 0 = all cores.
+        profile: where the record of what ran where is to begin, None keeps none.
 
     Raises:
         ModelError: no such file, or not a network.
@@ -302,8 +224,9 @@ def open_session(path: Path, providers: Sequence[Any], threads: int = 0) -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
-    options.enable_profiling = True
-    options.profile_file_prefix = str(Path(tempfile.mkdtemp(prefix='reid_ros_')) / 'run')
+    if profile:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
     try:
         session = ort.InferenceSession(
             str(path), options, providers=list(providers), enable_fallback=0
@@ -319,7 +242,7 @@ def _order(backend: str) -> list[str]:
         return names
     if backend not in PROVIDERS:
         raise ModelError(f'backend {backend!r}: choose auto, {", ".join(names)}')
-    return [backend] if backend == 'cpu' else [backend, 'cpu']
+    return names[names.index(backend) :]
 
 
 def _matters(backend: str, reasons: Sequence[str]) -> bool:
@@ -345,64 +268,51 @@ def _providers(
         'trt_timing_cache_enable': True,
         'trt_timing_cache_path': str(folder),
         'trt_fp16_enable': precision == 'fp16',
+        **_shape_range(path, card, max_batch),
     }
     return [(PROVIDERS['ort_tensorrt'], options), PROVIDERS['ort_cuda'], PROVIDERS['cpu']]
 
 
+def _shape_range(path: Path, card: Card, max_batch: int) -> dict[str, str]:
+    """TensorRT's options for a free batch; without them it builds anew for every new size."""
+    inputs = ports(open_session(path, [PROVIDERS['cpu']]).get_inputs())
+    if image_port(inputs, card.input).shape[0] is not None:
+        return {}
+    ranges = {'min': 1, 'opt': max_batch, 'max': max_batch}
+    return {
+        f'trt_profile_{name}_shapes': ','.join(
+            f'{key}:{"x".join(map(str, value.shape))}'
+            for key, value in example(inputs, card, n).items()
+        )
+        for name, n in ranges.items()
+    }
+
+
 def _proven(
-    path: Path, card: Card, providers: Sequence[Any], threads: int, max_batch: int
+    path: Path, card: Card, providers: Sequence[Any], threads: int
 ) -> tuple[Any, Placement]:
     """A session that has run once, and where its nodes ran."""
-    session = open_session(path, providers, threads)
-    inputs = ports(session.get_inputs())
-    image = image_port(inputs, card.input)
-    refuse_input(image, card)
-    n = image.shape[0] or 1
-    size = (card.input.height, card.input.width)
-    shape = (n, 3, *size) if card.input.layout == 'NCHW' else (n, *size, 3)
-    zeros = np.zeros(shape, card.input.dtype)
-    names = [port.name for port in chosen_outputs(ports(session.get_outputs()), card)]
-    session.run(names, {image.name: zeros, **extras(inputs, card.input, n)})
-    profile = Path(session.end_profiling())
-    try:
+    with tempfile.TemporaryDirectory(prefix='reid_ros_') as folder:
+        session = open_session(path, providers, threads, Path(folder) / 'run')
+        try:
+            inputs = ports(session.get_inputs())
+            image = image_port(inputs, card.input)
+            _refuse(input_problems(image, card.input), path, card)
+            n = image.shape[0] or 1
+            names = [port.name for port in chosen_outputs(ports(session.get_outputs()), card)]
+            outputs = session.run(names, example(inputs, card, n))
+        finally:
+            profile = Path(session.end_profiling())
         placement = _placement(profile)
-    finally:
-        profile.unlink()
-        profile.parent.rmdir()
+    _refuse(output_problems(outputs, card, n), path, card)
     return session, placement
 
 
-def refuse_input(image: Port, card: Card) -> None:
-    """Compare the image input with the card.
-
-    Raises:
-        ModelError: they differ; says in what, and what to write.
-    """
-    problems = input_problems(image, card.input)
+def _refuse(problems: Sequence[str], path: Path, card: Card) -> None:
     if problems:
-        raise ModelError(f'{card.file} does not fit its card {card.name}: {"; ".join(problems)}')
-
-
-def input_problems(image: Port, spec: Input) -> list[str]:
-    """What does not fit between the image input and the card, in words."""
-    if len(image.shape) != 4:
-        return [
-            f'its input {image} has {len(image.shape)} axes and not the 4 of a batch of images'
-        ]
-    problems = []
-    layouts = {'NCHW': image.shape[1:], 'NHWC': (image.shape[3], *image.shape[1:3])}
-    channels, height, width = layouts[spec.layout]
-    other = 'NHWC' if spec.layout == 'NCHW' else 'NCHW'
-    if channels not in (3, None):
-        if layouts[other][0] == 3:
-            return [f'its input {image} is {other} and not {spec.layout}: mend input.layout']
-        return [f'its input {image} has {channels} colour channels, and only 3 can be fed']
-    for name, real, told in (('height', height, spec.height), ('width', width, spec.width)):
-        if real not in (None, told):
-            problems.append(f'its input is {real} pixels in {name}, the card says {told}')
-    if image.dtype != spec.dtype:
-        problems.append(f'its input is {image.dtype}, the card says {spec.dtype}')
-    return problems
+        raise ModelError(
+            f'{path} does not fit its card {card.path or card.name}: {"; ".join(problems)}'
+        )
 
 
 def _placement(profile: Path) -> Placement:
