@@ -96,6 +96,26 @@ def scores(
     return Scores(closeness.persons, llr, log_p, _log_share(~shut, recent))
 
 
+def person_scores(
+    closeness: Closeness, calibration: Calibration, shut: BoolArray, weights: DoubleArray
+) -> Scores:
+    """(1, n) calibrated evidence that the owner of m prototypes is each other person.
+
+    The weighted mean over the prototypes, so that one lucky pair of crops merges nobody.
+
+    Args:
+        closeness: cosines of the m prototypes.
+        calibration: of the network that made them.
+        shut: (n,) True where a person cannot be the owner.
+        weights: (m,) of the prototypes, sum 1.
+    """
+    shape = closeness.same.shape
+    each = scores(closeness, calibration, np.broadcast_to(shut, shape), np.zeros(shape))
+    llr = weights @ np.where(np.isfinite(each.llr), each.llr, -50.0)
+    llr = np.where(shut, -np.inf, llr)
+    return Scores(each.persons, llr[None], (weights @ each.log_p)[None], each.log_share[:1])
+
+
 def _log_share(open_: BoolArray, recent: DoubleArray) -> DoubleArray:
     count = np.maximum(open_.sum(axis=1, keepdims=True), SMALLEST_GALLERY)
     recent = np.where(open_, recent, 0.0)

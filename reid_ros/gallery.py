@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -89,6 +89,11 @@ class Gallery:
     def __len__(self) -> int:
         return len(self._persons)
 
+    @property
+    def columns(self) -> Mapping[int, int]:
+        """The column of each person's number in what `closeness` answers."""
+        return self._slot
+
     def __iter__(self) -> Iterator[Person]:
         return iter(self._persons.values())
 
@@ -167,7 +172,7 @@ class Gallery:
             self._weights[slot, row] = weight
             self._camera[slot, row] = self._camera_number(camera)
 
-    def closeness(self, vectors: FloatArray, cameras: list[str]) -> Closeness:
+    def closeness(self, vectors: FloatArray, cameras: Sequence[str]) -> Closeness:
         """How close (m, d) unit vectors, each seen by the camera of its row, are to everyone."""
         n = len(self._persons)
         numbers = self._numbers[:n]
@@ -181,6 +186,23 @@ class Gallery:
         own = self._camera[:n][None] == places[:, None, None]
         other = (self._camera[:n] >= 0)[None] & ~own
         return Closeness(numbers, _best(cosines, own), _best(cosines, other))
+
+    def own_closeness(
+        self, vectors: FloatArray, cameras: Sequence[str], numbers: Sequence[int]
+    ) -> Closeness:
+        """(m, 1) how close each vector is to the one person whose number stands in its row."""
+        self._fit(vectors.shape[1])
+        slots = [self._slot[number] for number in numbers]
+        cosines = np.einsum('md,mpd->mp', vectors, self._vectors[slots])
+        places = np.array([self._cameras.get(camera, -2) for camera in cameras])
+        camera = self._camera[slots]
+        own = camera == places[:, None]
+        other = (camera >= 0) & ~own
+        return Closeness(
+            np.zeros(1, np.int64),
+            _best(cosines[:, None], own[:, None]),
+            _best(cosines[:, None], other[:, None]),
+        )
 
     def confirm(self, number: int) -> None:
         """Turn a provisional person into a confirmed one."""

@@ -17,8 +17,9 @@ from reid_ros.detect import Detector
 from reid_ros.embed import Embedder, Schedule, quality
 from reid_ros.gallery import Gallery, GalleryError
 from reid_ros.gallery_store import GalleryStore, ModelId
-from reid_ros.identify import Identifier, Identities, Observation
+from reid_ros.identify import Identifier, Identities
 from reid_ros.model import Model
+from reid_ros.scene import Observation
 from reid_ros.topology import Topology
 from reid_ros.track import Tracker
 from reid_ros.types import (

@@ -38,6 +38,11 @@ class Topology:
             first, second, transit = self._parsed(text)
             self._transit[first, second] = self._transit[second, first] = transit
 
+    @property
+    def has_transits(self) -> bool:
+        """True where any walking time is known."""
+        return bool(self._transit)
+
     def overlap(self, first: str, second: str) -> bool:
         """True where one person may be in both cameras at the same time."""
         if first == second:

@@ -1,0 +1,340 @@
+"""What all cameras show now and showed a moment ago: who is visible, and who cannot be whom."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reid_ros import boxes as geometry
+from reid_ros.gallery import Gallery, Person
+from reid_ros.topology import Topology
+from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray, Tracks
+
+NS = 1_000_000_000
+AT_ONCE_NS = 250_000_000
+"""Two sightings this close in time are at once: nobody changes cameras that fast."""
+APART = 0.5
+"""Two boxes of which neither covers more of the other than this are two people."""
+CROWDED = 0.3
+"""A box of which a neighbour covers more than this may swap its track with the neighbour."""
+LINK_AGE_NS = 300_000_000
+"""A younger track may be a second box on the same person and proves nothing."""
+BACK_SOON_S = 5.0
+"""Seconds after which a person who left a camera is no likelier to be back than others."""
+ODD = 2
+"""A track that looked unlike its person this often in a row no longer stands for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one frame adds.
+
+    Attributes:
+        camera, stamp_ns: those of the frame.
+        tracks: of the camera after this frame.
+        rows: (k,) tracks that got a vector.
+        vectors: (k, d) unit vectors.
+        qualities: (k,) 0 to 1.
+    """
+
+    camera: str
+    stamp_ns: int
+    tracks: Tracks
+    rows: IntArray
+    vectors: FloatArray
+    qualities: FloatArray
+
+
+@dataclass(slots=True)
+class SeenTrack:
+    """One track of one camera, and whom it is taken for.
+
+    Attributes:
+        total: (d,) sum of its vectors, each times its quality; None before the first.
+        weight, count: sum of the qualities and number of the vectors.
+        recent: the last three vectors.
+        fresh: the vector of this moment, None where there is none.
+        person: number, 0 = undecided.
+        left: the person it was taken for before it was split off, else 0.
+        risky: True after a neighbour covered it or it was out of sight: it may have been swapped.
+        odd: how many vectors in a row looked unlike the person since then.
+        never: persons seen beside it.
+    """
+
+    camera: str
+    number: int
+    first_ns: int
+    seen_ns: int
+    box: FloatArray
+    total: FloatArray | None = None
+    weight: float = 0.0
+    count: int = 0
+    recent: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=3))
+    fresh: FloatArray | None = None
+    fresh_quality: float = 0.0
+    person: int = 0
+    left: int = 0
+    score: float = 0.0
+    risky: bool = False
+    odd: int = 0
+    odd_ns: int = 0
+    never: set[int] = field(default_factory=set)
+
+    def mean(self) -> FloatArray:
+        """(d,) unit vector of the whole track; it must have one."""
+        if self.total is None:
+            raise ValueError(f'track {self.number} of {self.camera} has no vector')
+        return _unit(self.total)
+
+    def latest(self) -> FloatArray:
+        """(d,) unit vector of the last three crops; it must have one."""
+        return _unit(np.sum(np.stack(list(self.recent)), axis=0))
+
+    def age_s(self) -> float:
+        """Seconds from the first to the last sighting."""
+        return (self.seen_ns - self.first_ns) / NS
+
+    def add(self, vector: FloatArray, quality: float) -> None:
+        """Count one more vector."""
+        weighted = vector * np.float32(quality)
+        self.total = weighted if self.total is None else self.total + weighted
+        self.weight += quality
+        self.count += 1
+        self.fresh, self.fresh_quality = vector, quality
+        self.recent.append(vector)
+
+    def restart(self) -> None:
+        """Go on from the last three crops alone, as nobody."""
+        self.left, self.person, self.score = self.person, 0, 0.0
+        self.odd, self.risky = 0, False
+        self.total = np.sum(np.stack(list(self.recent)), axis=0) if self.recent else None
+        self.count = len(self.recent)
+        self.weight = float(self.count)
+
+
+@dataclass(slots=True)
+class _Place:
+    """Where a person was last seen by one camera."""
+
+    stamp_ns: int
+    box: FloatArray
+
+
+class Scene:
+    """The tracks of all cameras."""
+
+    def __init__(self, gallery: Gallery, topology: Topology) -> None:
+        self.seen: dict[str, list[SeenTrack]] = {}
+        self._gallery = gallery
+        self._topology = topology
+        self._tracks: dict[str, dict[int, SeenTrack]] = {}
+        self._linked: dict[str, tuple[int, list[tuple[int, int]]]] = {}
+        self._places: dict[str, dict[int, _Place]] = {}
+
+    def observe(self, observation: Observation) -> list[SeenTrack]:
+        """Take in one frame; returns the tracks that ended."""
+        camera, stamp_ns, tracks = observation.camera, observation.stamp_ns, observation.tracks
+        known = self._tracks.setdefault(camera, {})
+        ended = [known.pop(n) for n in tracks.ended.tolist() if n in known]
+        rows = zip(
+            tracks.ids.tolist(),
+            tracks.boxes,
+            (tracks.detection >= 0).tolist(),
+            tracks.confirmed.tolist(),
+            _crowded(tracks.boxes).tolist(),
+        )
+        seen = []
+        for number, box, visible, confirmed, crowded in rows:
+            track = known.get(number)
+            if not visible or not confirmed:
+                if track is not None:
+                    track.risky = True
+                continue
+            if track is None:
+                track = known[number] = SeenTrack(camera, number, stamp_ns, stamp_ns, box)
+            track.seen_ns, track.box = stamp_ns, box
+            track.risky = track.risky or crowded
+            track.fresh = None
+            if track.person:
+                self.note(track)
+            seen.append(track)
+        self.seen[camera] = seen
+        numbers = tracks.ids[observation.rows].tolist()
+        for number, vector, value in zip(
+            numbers, observation.vectors, observation.qualities.tolist()
+        ):
+            track = known.get(number)
+            if track is not None and np.isfinite(vector).all():
+                track.add(vector, value)
+        return ended
+
+    def note(self, track: SeenTrack) -> None:
+        """Note where a bound track's person is, or let go of one who was forgotten."""
+        if track.person not in self._gallery:
+            track.person, track.score = 0, 0.0
+            return
+        self._gallery[track.person].seen_ns[track.camera] = track.seen_ns
+        places = self._places.setdefault(track.camera, {})
+        place = places.get(track.person)
+        if place is None:
+            places[track.person] = _Place(track.seen_ns, track.box)
+        else:
+            place.stamp_ns, place.box = track.seen_ns, track.box
+
+    def track(self, camera: str, number: int) -> SeenTrack | None:
+        """One track by the number that its camera gave it."""
+        return self._tracks.get(camera, {}).get(number)
+
+    def visible(self) -> Iterator[SeenTrack]:
+        """The tracks seen in the last frame of each camera."""
+        return (track for seen in self.seen.values() for track in seen)
+
+    def alive(self) -> Iterator[SeenTrack]:
+        """Every track that has not ended."""
+        return (track for tracks in self._tracks.values() for track in tracks.values())
+
+    def forget_camera(self, camera: str) -> None:
+        """Drop the tracks of one camera."""
+        for state in (self._tracks, self.seen, self._linked, self._places):
+            state.pop(camera, None)
+
+    def forget(self, number: int) -> None:
+        """Drop where a person was."""
+        for places in self._places.values():
+            places.pop(number, None)
+
+    def merge(self, into: int, gone: int) -> None:
+        """Let one person's number take the place of another's."""
+        for track in self.alive():
+            if track.person == gone:
+                track.person = into
+            if gone in track.never:
+                track.never.discard(gone)
+                track.never.add(into)
+        for places in self._places.values():
+            place = places.pop(gone, None)
+            if place is not None and (
+                into not in places or places[into].stamp_ns < place.stamp_ns
+            ):
+                places[into] = place
+
+    # -- who cannot be whom --------------------------------------------------------------------
+
+    def forbid(self, camera: str, stamp_ns: int) -> None:
+        """People seen side by side are different people, now and later."""
+        seen = [t for t in self.seen[camera] if stamp_ns - t.first_ns >= LINK_AGE_NS]
+        if len(seen) < 2:
+            return
+        state = [(t.number, t.person) for t in seen]
+        last = self._linked.get(camera)
+        if last is not None and last[1] == state and 0 <= stamp_ns - last[0] < NS // 2:
+            return
+        self._linked[camera] = (stamp_ns, state)
+        boxes = np.stack([t.box for t in seen])
+        cover = geometry.coverage(boxes, boxes)
+        apart = (cover <= APART) & (cover.T <= APART)
+        for i, j in np.argwhere(np.triu(apart, 1)).tolist():
+            self._differ(seen[i], seen[j])
+
+    def _differ(self, first: SeenTrack, second: SeenTrack) -> None:
+        a, b = first.person, second.person
+        if a and b:
+            if a != b and a in self._gallery and b in self._gallery:
+                self._gallery.cannot_link(a, b)
+        elif a:
+            second.never.add(a)
+        elif b:
+            first.never.add(b)
+
+    def impossible(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> BoolArray:
+        """(m, n) True where a track cannot be a person, in the gallery's order."""
+        columns = self._gallery.columns
+        result = np.zeros((len(tracks), len(columns)), np.bool_)
+        holders = [t for t in self.visible() if self._holds(t, stamp_ns)]
+        for row, track in enumerate(tracks):
+            for number in track.never:
+                if number in columns:
+                    result[row, columns[number]] = True
+            for holder in holders:
+                if holder is not track and not self._topology.overlap(holder.camera, track.camera):
+                    result[row, columns[holder.person]] = True
+            if self._topology.has_transits:
+                for person in self._gallery:
+                    if not self._walkable(person, track.camera, stamp_ns):
+                        result[row, columns[person.number]] = True
+        return result
+
+    def _holds(self, track: SeenTrack, stamp_ns: int) -> bool:
+        """True where a track shows its person right now, beyond doubt."""
+        return (
+            track.person in self._gallery
+            and track.odd < ODD
+            and abs(stamp_ns - track.seen_ns) < AT_ONCE_NS
+        )
+
+    def _walkable(self, person: Person, camera: str, stamp_ns: int) -> bool:
+        if not person.seen_ns:
+            return True
+        last = max(person.seen_ns, key=lambda name: person.seen_ns[name])
+        return self._topology.possible(last, camera, stamp_ns - person.seen_ns[last])
+
+    def side_by_side(self, first: int, second: int) -> bool:
+        """True where two persons are visible right now in places that one cannot share."""
+        mine = [t for t in self.visible() if t.person == first]
+        theirs = [t for t in self.visible() if t.person == second]
+        return any(
+            abs(a.seen_ns - b.seen_ns) < AT_ONCE_NS
+            and not self._topology.overlap(a.camera, b.camera)
+            for a in mine
+            for b in theirs
+        )
+
+    def rivals(self, track: SeenTrack, number: int) -> list[SeenTrack]:
+        """Visible tracks that hold a person whom another track claims, where both cannot."""
+        return [
+            other
+            for other in self.visible()
+            if other is not track
+            and other.person == number
+            and not self._topology.overlap(other.camera, track.camera)
+        ]
+
+    def recent(self, tracks: Sequence[SeenTrack]) -> DoubleArray:
+        """(m, n) 1 where a person left a track's camera just before, near its start, else 0."""
+        columns = self._gallery.columns
+        result = np.zeros((len(tracks), len(columns)))
+        for row, track in enumerate(tracks):
+            for number, place in self._places.get(track.camera, {}).items():
+                if number in columns:
+                    result[row, columns[number]] = _near(place, track)
+        return result
+
+
+def _near(place: _Place, track: SeenTrack) -> float:
+    """1 where somebody who left at a place can have walked to the track's box, else 0."""
+    elapsed_s = (track.first_ns - place.stamp_ns) / NS
+    if not -0.5 <= elapsed_s <= BACK_SOON_S:
+        return 0.0
+    height = max(float(place.box[3] - place.box[1]), 1.0)
+    dx = float(track.box[0] + track.box[2] - place.box[0] - place.box[2]) / 2
+    dy = float(track.box[3] - place.box[3])
+    reach = 1.0 + 1.5 * max(elapsed_s, 0.0)
+    return float(np.hypot(dx, dy) / height <= reach)
+
+
+def _crowded(boxes: FloatArray) -> BoolArray:
+    """(n,) True where another box covers much of a box."""
+    if len(boxes) < 2:
+        return np.zeros(len(boxes), np.bool_)
+    cover = geometry.coverage(boxes, boxes)
+    np.fill_diagonal(cover, 0.0)
+    result: BoolArray = cover.max(axis=1) > CROWDED
+    return result
+
+
+def _unit(vector: FloatArray) -> FloatArray:
+    result: FloatArray = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return result
