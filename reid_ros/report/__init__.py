@@ -1,0 +1,1 @@
+"""Sinks of a run: annotated videos, MOT text, identities.json and a page for people."""
