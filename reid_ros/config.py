@@ -148,8 +148,9 @@ class CameraConfig:
     max_rate_hz: float = setting(0.0, 'most images per second that are used, 0 = all', 0.0, 1000.0)
     detections: str = setting(
         'model',
-        'who finds the people: our model, <camera>/detections_table or <camera>/detections',
-        choices=('model', 'table', 'vision_msgs'),
+        'who finds the people: our model, <camera>/detections_table (table), <camera>/detections '
+        '(vision_msgs), or nobody (none, to measure)',
+        choices=('model', 'table', 'vision_msgs', 'none'),
     )
     optical_frame: str = setting('', 'frame of the camera; "" takes it from the image header')
     pose: tuple[float, ...] = setting(
@@ -161,7 +162,13 @@ class CameraConfig:
 class TargetConfig:
     """The one person whom a robot follows."""
 
-    mode: str = setting('off', 'who is the target', choices=('off', 'nearest', 'id'), live=True)
+    mode: str = setting(
+        'off',
+        'who is the target: nobody, the person who is nearest now (kept until released), or '
+        'person_id',
+        choices=('off', 'nearest', 'id'),
+        live=True,
+    )
     person_id: str = setting('', 'number or name of the person, for mode id', live=True)
     lost_timeout_s: float = setting(
         0.5, 'seconds without a sure sighting until the target is lost', 0.05, 60.0, live=True

@@ -1,0 +1,410 @@
+"""The managed node: parameters and models in configure, subscriptions in activate."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.signals import SignalHandlerOptions
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from reid_ros.config import Config, ConfigError
+from reid_ros.pipeline import Pipeline
+from reid_ros.ros.cameras import Camera
+from reid_ros.ros.diagnostics import advice, camera_status, image_topics, node_status
+from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
+from reid_ros.ros.outputs import Outputs
+from reid_ros.ros.parameters import Parameters
+from reid_ros.ros.target import Target
+from reid_ros.ros.worker import Worker
+from reid_ros.types import ReidError
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+DIAGNOSE_S, LOCKED_S, TEND_S = 1.0, 0.1, 0.2
+# Discovery takes a second or two; after this a topic without a publisher is probably misspelt.
+HINT_AFTER_S = 5.0
+DISCOVERY_S = 2.0
+
+Transition = TypeVar('Transition', bound=Callable[..., Any])
+
+
+def told(transition: Transition) -> Transition:
+    """Log what rclpy would swallow: it turns any exception in a transition into ERROR."""
+
+    @functools.wraps(transition)
+    def wrapper(self: ReidNode, state: Any) -> Any:
+        try:
+            return transition(self, state)
+        except Exception:
+            self.get_logger().fatal(f'{transition.__name__}: {traceback.format_exc()}')
+            raise
+
+    return wrapper  # type: ignore[return-value]
+
+
+class ReidNode(LifecycleNode):  # type: ignore[misc]
+    """Camera topics in, identities out.
+
+    Publishers, services and timers are made once; subscriptions and the worker live from activate
+    to deactivate, the models from configure to cleanup.
+
+    Args:
+        defaults: what holds where no parameter is given.
+        load: makes the pipeline of a configuration.
+    """
+
+    def __init__(
+        self,
+        defaults: Config | None = None,
+        load: Callable[[Config], Pipeline] = Pipeline.load,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            'reid_node', automatically_declare_parameters_from_overrides=True, **options
+        )
+        self.parameters = Parameters(self, defaults or Config())
+        self.config = defaults or Config()
+        self.cameras: dict[str, Camera] = {}
+        self.target = Target(self.config.target)
+        self.problem = ''
+        self._load = load
+        self._state = 'unconfigured'
+        self._enabled = True
+        self._hinted = False
+        self._pipeline: Pipeline | None = None
+        self._intake: Intake | None = None
+        self._worker: Worker | None = None
+        # A misspelt name is refused in configure; rclpy would not even make its topics.
+        usable = [] if self.parameters.problems else self.parameters.camera_names
+        self._outputs = Outputs(self, usable)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.create_subscription(String, '~/select_target', self._on_select, 10)
+        self.create_service(SetBool, '~/enable', self._on_enable)
+        for name, call in (
+            ('reset_tracks', self._reset_tracks),
+            ('save_gallery', self._save_gallery),
+            ('clear_gallery', self._clear_gallery),
+        ):
+            self.create_service(Trigger, f'~/{name}', functools.partial(_answer, call))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)  # a stopped /clock must not stop these
+        self.create_timer(DIAGNOSE_S, self._diagnose, clock=steady)
+        self.create_timer(LOCKED_S, self._publish_locked, clock=steady)
+        self.create_timer(TEND_S, self._tend, clock=steady)
+
+    @property
+    def autostart(self) -> bool:
+        """Whether the node is to configure and activate itself."""
+        return bool(self.get_parameter('autostart').value)
+
+    def start(self) -> bool:
+        """Configure and activate; False where the configuration fails, which is logged."""
+        if self.trigger_configure() != SUCCESS:
+            return False
+        return bool(self.trigger_activate() == SUCCESS)
+
+    @told
+    def on_configure(self, state: Any) -> TransitionCallbackReturn:
+        """Read the parameters and load the models; FAILURE says in the log what to mend."""
+        try:
+            config = self.parameters.config()
+            _check(config, self._advice)
+            self._pipeline = self._load(config)
+        except ReidError as error:
+            self.problem = f'not configured: {error}'
+            self.get_logger().error(self.problem)
+            return FAILURE
+        self.problem = ''
+        self.config = config
+        self.parameters.configured, self.parameters.changed = True, False
+        self.target.configure(config.target)
+        self._outputs.configure(config)
+        self._state = 'inactive'
+        return SUCCESS
+
+    @told
+    def on_activate(self, state: Any) -> TransitionCallbackReturn:
+        """Subscribe and start to work."""
+        pipeline = self._pipeline
+        if pipeline is None:
+            return FAILURE
+        names = self.config.camera_names
+        intake: Intake
+        if self.config.late_frame_policy == 'process_all':
+            intake = Everything(names, self.config.queue_images, self._overflowed)
+        else:
+            intake = Newest(self._dropped)
+        self._intake, self._hinted = intake, False
+        self._enabled = True
+        try:
+            for name in names:
+                self.cameras[name] = Camera(
+                    self, name, self.config, self._accept, self.parameters.given
+                )
+        except ReidError as error:  # messages that are not installed
+            self.problem = f'not activated: {error}'
+            self.get_logger().error(self.problem)
+            self._destroy_cameras()
+            return FAILURE
+        self._worker = Worker(
+            pipeline, intake, self.cameras, self._outputs, self.target, self.get_clock()
+        )
+        self._worker.start()
+        self._state = 'active'
+        return super().on_activate(state)
+
+    @told
+    def on_deactivate(self, state: Any) -> TransitionCallbackReturn:
+        """Finish the image in hand, unsubscribe, and take the markers off the screens."""
+        self._stop()
+        self._outputs.clear()
+        return super().on_deactivate(state)
+
+    @told
+    def on_cleanup(self, state: Any) -> TransitionCallbackReturn:
+        """Save the gallery and let the models go."""
+        return SUCCESS if self._release() else FAILURE
+
+    @told
+    def on_shutdown(self, state: Any) -> TransitionCallbackReturn:
+        """Deactivate and clean up from whichever state."""
+        self._stop()
+        self._release()
+        return SUCCESS
+
+    def on_error(self, state: Any) -> TransitionCallbackReturn:
+        """Go back to unconfigured, with nothing left open."""
+        self._stop()
+        self._release()
+        return SUCCESS
+
+    def close(self) -> None:
+        """Stop, save the gallery and destroy the node; may be called in any state."""
+        self._stop()
+        self._release()
+        self.destroy_node()
+
+    def _stop(self) -> None:
+        self._destroy_cameras()
+        if self._worker is not None:
+            self._worker.stop()
+            self._worker = None
+        self._intake = None
+        if self._state == 'active':
+            self._state = 'inactive'
+
+    def _destroy_cameras(self) -> None:
+        for camera in self.cameras.values():
+            camera.destroy()
+        self.cameras = {}
+
+    def _release(self) -> bool:
+        pipeline, self._pipeline = self._pipeline, None
+        self.parameters.configured = False
+        self.target.release()
+        self._state = 'unconfigured'
+        if pipeline is None:
+            return True
+        try:
+            pipeline.close()
+        except ReidError as error:
+            self.problem = str(error)
+            self.get_logger().error(self.problem)
+            return False
+        return True
+
+    # images -------------------------------------------------------------------------------------
+
+    def _accept(self, arrival: Arrival) -> None:
+        if self._enabled and self._intake is not None:
+            self._intake.put(arrival)
+
+    def _dropped(self, camera: str) -> None:
+        self.cameras[camera].health.count('dropped_by_policy')
+
+    def _overflowed(self, camera: str) -> None:
+        self._dropped(camera)
+        self.cameras[camera].note('full')
+
+    # timers -------------------------------------------------------------------------------------
+
+    def _publish_locked(self) -> None:
+        if self._state == 'active':
+            self._outputs.publish_locked(self.target.locked(time.monotonic()))
+
+    def _tend(self) -> None:
+        if self._worker is not None:
+            self._worker.check()
+        if self.parameters.changed:
+            self._apply()
+        for camera in self.cameras.values():
+            camera.tend(hurried=True)
+            if self._intake is not None and camera.silent_s() > self.config.silent_after_s:
+                self._intake.silent(camera.name)
+
+    def _apply(self) -> None:
+        """Take over the live settings."""
+        self.parameters.changed = False
+        if self._pipeline is None:
+            return
+        self.config = self.parameters.config()
+        self.target.configure(self.config.target)
+        if self._worker is None:
+            self._pipeline.configure(self.config)
+        else:
+            with self._worker.lock:
+                self._pipeline.configure(self.config)
+
+    def _diagnose(self) -> None:
+        now = time.monotonic()
+        name = self.get_name()
+        array = DiagnosticArray()
+        array.header.stamp = self.get_clock().now().to_msg()
+        worker, pipeline = self._worker, self._pipeline
+        problem = self.problem or (worker.problem if worker else '')
+        facts = dict(pipeline.facts()) if pipeline else {}
+        facts['enabled'] = str(self._enabled)
+        cost = dict(worker.cost_s) if worker else {}
+        array.status = [node_status(name, self._state, problem, facts, cost)]
+        for camera in self.cameras.values():
+            camera.tend()
+            array.status.append(camera_status(name, camera, self.config, now))
+        self._diagnostics.publish(array)
+        self._hint(now)
+
+    def _hint(self, now_s: float) -> None:
+        """Say once what to write, where a camera's topic does not exist."""
+        if self._hinted or not self.cameras:
+            return
+        if now_s - min(camera.opened_s for camera in self.cameras.values()) < HINT_AFTER_S:
+            return
+        self._hinted = True
+        missing = [c.images.topic for c in self.cameras.values() if not c.images.publishers()]
+        if missing:
+            self.get_logger().warning(f'nobody publishes {", ".join(missing)}; {self._advice()}')
+
+    def _advice(self) -> str:
+        return advice(
+            [
+                (topic, transport)
+                for topic, transport in image_topics(self.get_topic_names_and_types())
+                if not topic.endswith(('/debug_image', '/debug_image/compressed'))
+                and self.count_publishers(topic)
+            ]
+        )
+
+    # services -----------------------------------------------------------------------------------
+
+    def _on_select(self, message: String) -> None:
+        wanted = message.data.strip()
+        mode = 'nearest' if wanted == 'nearest' else 'id' if wanted else 'off'
+        person = wanted if mode == 'id' else ''
+        self.target.release()
+        self.set_parameters(
+            [Parameter('target.mode', value=mode), Parameter('target.person_id', value=person)]
+        )
+        self._apply()
+
+    def _on_enable(self, request: Any, response: Any) -> Any:
+        self._enabled = bool(request.data)
+        response.success = True
+        response.message = 'images are used' if self._enabled else 'images are not used'
+        return response
+
+    def _reset_tracks(self) -> str:
+        if self._worker is None:
+            raise ReidError('the node is not active: there are no tracks')
+        self._worker.reset_tracks()
+        return 'tracks of every camera forgotten'
+
+    def _save_gallery(self) -> str:
+        pipeline = self._configured()
+        if not self.config.gallery.path:
+            raise ReidError('gallery.path is empty: there is no file to save to')
+        with self._exclusive():
+            pipeline.save()
+        return f'{len(pipeline.gallery)} persons saved to {self.config.gallery.path}'
+
+    def _clear_gallery(self) -> str:
+        pipeline = self._configured()
+        with self._exclusive():
+            number = pipeline.clear()
+        return f'{number} persons forgotten'
+
+    def _configured(self) -> Pipeline:
+        if self._pipeline is None:
+            raise ReidError('the node is not configured: there is no gallery')
+        return self._pipeline
+
+    def _exclusive(self) -> Any:
+        return self._worker.lock if self._worker is not None else contextlib.nullcontext()
+
+
+def _answer(call: Callable[[], str], request: Any, response: Any) -> Any:
+    try:
+        response.message, response.success = call(), True
+    except ReidError as error:
+        response.message, response.success = str(error), False
+    return response
+
+
+def _check(config: Config, topics: Callable[[], str]) -> None:
+    """What the parameters cannot say one by one.
+
+    Raises:
+        ConfigError: no camera, or a camera for which nobody finds the people.
+    """
+    if not config.camera_names:
+        time.sleep(DISCOVERY_S)
+        raise ConfigError(f'camera_names is empty; {topics()}')
+    if config.model.detector == 'none':
+        for name in config.camera_names:
+            if config.cameras[name].detections == 'model':
+                raise ConfigError(
+                    f'cameras.{name}.detections is "model" but model.detector is "none": name a '
+                    'detector, or take detections from elsewhere (table, vision_msgs)'
+                )
+
+
+def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> int:
+    """Run the node until SIGINT or SIGTERM; further signals do not disturb the ending."""
+    stopped = False
+
+    def stop(number: int, frame: Any) -> None:
+        nonlocal stopped
+        stopped = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    rclpy.init(
+        args=sys.argv if args is None else list(args),
+        signal_handler_options=SignalHandlerOptions.NO,
+    )
+    node = ReidNode(defaults)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        if node.autostart and not stopped:
+            node.start()
+        while rclpy.ok() and not stopped:
+            executor.spin_once(timeout_sec=0.1)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    finally:
+        node.close()
+        executor.shutdown()
+        rclpy.try_shutdown()
+    return 0

@@ -1,0 +1,152 @@
+"""Tables in sensor_msgs/PointCloud2: one row per person, typed columns, no custom message.
+
+Reading `<camera>/sightings` needs numpy alone, and copies nothing:
+
+    table = cloud_to_table(message)
+    for row in table[table['confirmed'] == 1]:
+        print(row['person'], row['x0'], row['y0'], row['x1'], row['y1'])
+"""
+
+from __future__ import annotations
+
+from array import array
+from typing import Any
+
+import numpy as np
+
+from reid_ros.types import AnyArray, Detections, ReidError, Sightings
+
+_BOX = [('x0', '<f4'), ('y0', '<f4'), ('x1', '<f4'), ('y1', '<f4'), ('score', '<f4')]
+DETECTIONS = np.dtype(_BOX)
+SIGHTINGS = np.dtype(
+    [
+        *_BOX,
+        ('track', '<u4'),
+        ('person', '<u4'),
+        ('person_score', '<f4'),
+        ('gait_person', '<u4'),
+        ('gait_score', '<f4'),
+        ('confirmed', 'u1'),
+        ('predicted', 'u1'),
+    ]
+)
+
+# sensor_msgs/PointField: INT8 = 1 ... FLOAT64 = 8
+_KINDS = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
+_NUMBERS = {name: number for number, name in _KINDS.items()}
+
+
+class TableError(ReidError):
+    """A PointCloud2 that is not the table it should be."""
+
+
+def table_to_cloud(table: AnyArray, header: Any) -> Any:
+    """A sensor_msgs/PointCloud2 with one row per element of a structured array.
+
+    Args:
+        table: (n,) of any structured dtype of 1 to 4 byte integers and floats.
+        header: std_msgs/Header, used as it is.
+    """
+    from sensor_msgs.msg import PointCloud2, PointField
+
+    kind = table.dtype
+    if kind.names is None or kind.fields is None:
+        raise ValueError(f'{kind} has no columns')
+    cloud = PointCloud2(header=header, height=1, width=len(table), is_dense=True)
+    cloud.fields = [
+        PointField(name=name, offset=int(offset), datatype=_NUMBERS[column.str[1:]], count=1)
+        for name, (column, offset) in ((n, kind.fields[n][:2]) for n in kind.names)
+    ]
+    cloud.is_bigendian = False
+    cloud.point_step = kind.itemsize
+    cloud.row_step = kind.itemsize * len(table)
+    cloud.data = array('B', table.tobytes())
+    return cloud
+
+
+def cloud_to_table(cloud: Any) -> AnyArray:
+    """The rows of a PointCloud2 as a structured array that shares the message's memory.
+
+    Args:
+        cloud: sensor_msgs/PointCloud2, of rclpy or as rosbags reads it.
+
+    Raises:
+        TableError: the fields, sizes and data of the message do not fit each other.
+    """
+    order = '>' if cloud.is_bigendian else '<'
+    names, formats, offsets = [], [], []
+    for column in cloud.fields:
+        if column.datatype not in _KINDS:
+            raise TableError(f'column {column.name!r} has the unknown type {column.datatype}')
+        kind = np.dtype(order + _KINDS[column.datatype])
+        names.append(column.name)
+        formats.append(kind if column.count <= 1 else (kind, (column.count,)))
+        offsets.append(column.offset)
+    rows = cloud.width * cloud.height
+    try:
+        layout = np.dtype(
+            {
+                'names': names,
+                'formats': formats,
+                'offsets': offsets,
+                'itemsize': cloud.point_step,
+            }
+        )
+    except ValueError as error:
+        raise TableError(f'the columns do not fit into point_step {cloud.point_step}') from error
+    if len(cloud.data) < rows * layout.itemsize or (rows and not layout.itemsize):
+        raise TableError(
+            f'{len(cloud.data)} bytes where {rows} rows of {layout.itemsize} bytes need '
+            f'{rows * layout.itemsize}: the message is cut off or its width is wrong'
+        )
+    result: AnyArray = np.frombuffer(cloud.data, layout, count=rows) if rows else _empty(layout)
+    return result
+
+
+def _empty(layout: np.dtype[Any]) -> AnyArray:
+    return np.empty(0, layout)
+
+
+def sightings_table(sightings: Sightings) -> AnyArray:
+    """(n,) of dtype SIGHTINGS."""
+    table = np.empty(len(sightings), SIGHTINGS)
+    for i, name in enumerate(('x0', 'y0', 'x1', 'y1')):
+        table[name] = sightings.boxes[:, i]
+    table['score'] = sightings.scores
+    table['track'] = sightings.tracks
+    table['person'] = sightings.persons
+    table['person_score'] = sightings.person_scores
+    table['gait_person'] = sightings.gait_persons
+    table['gait_score'] = sightings.gait_scores
+    table['confirmed'] = sightings.confirmed
+    table['predicted'] = sightings.predicted
+    return table
+
+
+def detections_table(detections: Detections) -> AnyArray:
+    """(n,) of dtype DETECTIONS."""
+    table = np.empty(len(detections), DETECTIONS)
+    for i, name in enumerate(('x0', 'y0', 'x1', 'y1')):
+        table[name] = detections.boxes[:, i]
+    table['score'] = detections.scores
+    return table
+
+
+def table_detections(table: AnyArray) -> Detections:
+    """The people in a table that has at least the columns x0, y0, x1, y1 and score.
+
+    Raises:
+        TableError: a column is missing, or a box is not finite.
+    """
+    have = table.dtype.names or ()
+    missing = [name for name, _ in _BOX if name not in have]
+    if missing:
+        raise TableError(
+            f'the table has the columns {", ".join(have) or "(none)"} but lacks '
+            f'{", ".join(missing)}'
+        )
+    boxes = np.stack([table[n].astype(np.float32) for n in ('x0', 'y0', 'x1', 'y1')], axis=-1)
+    scores = table['score'].astype(np.float32)
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        raise TableError('a box or score of the table is not a finite number')
+    return Detections(boxes.reshape(-1, 4), scores)
