@@ -229,6 +229,13 @@ class Pipeline:
             self._store.save(self.gallery)
             self.save_error = ''
 
+    def clear(self) -> int:
+        """Forget every person, named ones too; returns how many they were."""
+        numbers = [person.number for person in self.gallery]
+        for number in numbers:
+            self._identifier.forget(number, 0)
+        return len(numbers)
+
     def close(self) -> None:
         """Save and close the gallery; may be called twice.
 

@@ -68,6 +68,10 @@ class Tracker:
         self._next = 1
         self._stamp_ns: int | None = None
 
+    def configure(self, config: TrackConfig) -> None:
+        """Go on with other settings; the tracks stay."""
+        self._config = config
+
     def reset(self) -> None:
         """Forget every track; their numbers are not used again, and any stamp may follow."""
         self._filter.clear()
