@@ -48,8 +48,8 @@ class Input:
 
     name: str = setting('', 'name of the image input; "" means the first one')
     layout: str = setting('NCHW', 'order of the axes', choices=('NCHW', 'NHWC'))
-    height: int = setting(0, 'pixels', 8, 8192)
-    width: int = setting(0, 'pixels', 8, 8192)
+    height: int = setting(0, 'pixels', 1, 8192)
+    width: int = setting(0, 'pixels', 1, 8192)
     order: str = setting('rgb', 'order of the colour channels', choices=('rgb', 'bgr'))
     mean: tuple[float, ...] = setting((0.0, 0.0, 0.0), 'subtracted from pixel values 0 to 255')
     std: tuple[float, ...] = setting((1.0, 1.0, 1.0), 'what the difference is divided by')
