@@ -22,8 +22,10 @@ CONFIRM_CROPS = 5
 """Vectors behind a person before they may be confirmed."""
 LEARN_QUALITY = 0.3
 """Crops of lower quality are compared but not learnt."""
-ODD_LLR = -1.0
+ODD_LLR = -2.0
 """Evidence for its own person below which a vector is odd."""
+DOUBT_QUALITY = 0.5
+"""Only a good view can tell that a track was swapped; a small or hidden one looks like anybody."""
 GIVE_UP_ODD = 4
 """A track this often odd, over a second, is split off even where it looks like nobody we know."""
 PROVISIONAL_TTL_S = 60.0
@@ -215,6 +217,8 @@ class Identifier:
         if track.fresh is None:
             return
         if track.risky and np.isfinite(llr) and llr < ODD_LLR:
+            if track.fresh_quality < DOUBT_QUALITY:
+                return
             track.odd_ns = track.odd_ns if track.odd else stamp_ns
             track.odd += 1
             if track.odd >= ODD:
@@ -240,7 +244,11 @@ class Identifier:
             score = found.probability(0, best)
             track.restart()
             self._bind(track, int(found.persons[best]), score, margin, stamp_ns)
-        elif track.odd >= GIVE_UP_ODD and stamp_ns - track.odd_ns >= NS and found.llr[0, own] < 0:
+        elif (
+            track.odd >= GIVE_UP_ODD
+            and stamp_ns - track.odd_ns >= NS
+            and found.llr[0, own] < ODD_LLR
+        ):
             track.restart()
 
     def _join(self, track: SeenTrack, stamp_ns: int) -> None:
