@@ -28,7 +28,6 @@ class Source(Protocol):
         live: frames come when they come, and the newest counts.
         rate_hz: nominal frames per second, 0 where unknown.
         length: number of frames expected, 0 where unknown.
-        notes: what people should know about this source; grows while it is read.
     """
 
     camera: str
@@ -36,7 +35,10 @@ class Source(Protocol):
     live: bool
     rate_hz: float
     length: int
-    notes: list[str]
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know about this source."""
 
     def frames(self) -> Iterator[Frame]:
         """The frames, once; releases the source when the iterator ends or is closed."""

@@ -32,6 +32,7 @@ class Video:
         path: the file.
         camera: name of the camera.
         start_ns: stamp of the first frame.
+        rate_hz: frames per second that stamp the frames; 0 takes the container's times.
 
     Raises:
         SourceError: there is no such file, or no frame of it can be decoded.
@@ -39,7 +40,9 @@ class Video:
 
     live = False
 
-    def __init__(self, path: str | Path, camera: str, start_ns: int = 0) -> None:
+    def __init__(
+        self, path: str | Path, camera: str, start_ns: int = 0, rate_hz: float = 0.0
+    ) -> None:
         self.camera, self.place, self.start_ns = camera, str(path), start_ns
         self.notes: list[str] = []
         if not Path(path).is_file():
@@ -56,6 +59,8 @@ class Video:
             count = float(capture.get(cv2.CAP_PROP_FRAME_COUNT))
         finally:
             capture.release()
+        self._trusted = not rate_hz
+        rate = rate_hz or rate
         self.rate_hz = rate if math.isfinite(rate) and 0.1 <= rate <= 1000 else 0.0
         self.length = int(count) if math.isfinite(count) and 0 < count < 1e9 else 0
         if not self.rate_hz:
@@ -80,7 +85,7 @@ class Video:
         """The frames in order; what cannot be decoded ends them with a note."""
         capture = self._open()
         period = round(1e9 / self.rate_hz)
-        index, first_ms, last, trusted = 0, 0.0, 0, True
+        index, first_ms, last, trusted, untrusted = 0, 0.0, 0, self._trusted, 0
         try:
             while True:
                 fine, image = capture.read()
@@ -91,19 +96,22 @@ class Video:
                     first_ms, stamp = now_ms, 0
                 else:
                     stamp = round((now_ms - first_ms) * 1e6)
-                    if trusted and not last < stamp:
-                        trusted = False
-                        self.notes.append(
-                            f'its time stands still at frame {index + 1}: stamped by the rate of '
-                            f'{self.rate_hz:g} per second from there'
+                    trusted = trusted and last < stamp
+                    untrusted += not trusted and self._trusted
+                    if not trusted:  # not summed up, so that no rounding adds up
+                        stamp = (
+                            last + period if self._trusted else round(index * 1e9 / self.rate_hz)
                         )
-                    if not trusted:
-                        stamp = last + period
                 last = stamp
                 yield Frame(self.camera, self.start_ns + stamp, image, index)
                 index += 1
         finally:
             capture.release()
+        if untrusted > 2:  # many containers repeat their very last time
+            self.notes.append(
+                f'its own times stand still: its last {untrusted} frames were stamped by the rate '
+                f'of {self.rate_hz:g} per second'
+            )
         self._say_what_is_missing(index)
 
     def _say_what_is_missing(self, number: int) -> None:

@@ -15,26 +15,36 @@ class OutputError(ReidError):
     """A folder or file that cannot be written."""
 
 
-def out_folder(path: str | Path) -> tuple[Path, bool]:
-    """The folder for the outputs, and whether it had to be made.
+def check_writable(path: str | Path) -> None:
+    """Refuse a folder that cannot be made or written; leaves nothing behind.
 
     Raises:
-        OutputError: it is a file, or nothing may be written in it.
+        OutputError: it is a file, or lies where nothing may be written.
     """
     folder = Path(path)
-    made = not folder.exists()
-    probe = folder / f'.probe-{os.getpid()}'
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f'{folder} is a file: give a folder for the results')
+    standing = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    if not standing.is_dir():
+        raise OutputError(f'{folder}: {standing} is a file: give another folder for the results')
+    if not os.access(standing, os.W_OK | os.X_OK):
+        raise OutputError(f'{folder}: you may not write in {standing}: give another folder')
+
+
+def out_folder(path: str | Path) -> Path:
+    """The folder for the results, made where it is not there.
+
+    Raises:
+        OutputError: it cannot be made.
+    """
+    folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b'')
-        probe.unlink()
-    except FileExistsError as error:
-        raise OutputError(f'{folder} is a file: give a folder for the results') from error
     except OSError as error:
         raise OutputError(
-            f'{folder}: nothing can be written here ({error.strerror}): give another --out'
+            f'{folder} cannot be made ({error.strerror}): give another folder for the results'
         ) from error
-    return folder, made
+    return folder
 
 
 def part(path: Path) -> Path:

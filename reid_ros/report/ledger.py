@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from reid_ros.types import Event, Sightings
 
-
 _LAST = 1 << 62  # larger than any person: sorts behind all changes of its moment
 
 
@@ -58,11 +57,13 @@ class Ledger:
 
     def surviving(self, person: int, moment: int = 0) -> int:
         """The number under which a person that was seen at a moment is known now."""
+        passed = {person}
         while True:
             later = [m for m in self._merges.get(person, ()) if m[0] >= moment]
-            if not later:
+            if not later or later[0][1] in passed:
                 return person
             moment, person = later[0]
+            passed.add(person)
 
     def confirmed(self, person: int) -> bool:
         """Whether a person was ever confirmed, under this number or one merged into it."""
