@@ -237,15 +237,13 @@ def _detector_problems(outputs: Sequence[AnyArray], card: Card, n: int) -> list[
             'another decoder fits, or output.names is too short'
         ]
     problems = []
-    for output, shape in zip(outputs, wanted):
-        real = output.shape if name == 'paddle_nms' else output.shape[1:]
-        if name == 'paddle_nms' and shape:
-            real = output.shape[1:]
-        if name == 'yolov8' and len(real) == 2 and real[1] == shape[0]:
+    for i, (output, shape) in enumerate(zip(outputs, wanted)):
+        rows = len(output) if output.ndim else 0
+        if rows != n and (name, i) != ('paddle_nms', 0):
+            problems.append(f'{n} images give {rows} rows: {_shape(output)}')
             continue
-        if name == 'paddle_nms' and not shape:
-            continue
-        if not _fits(real, shape):
+        transposed = name == 'yolov8' and output.shape[2:] == shape[:1]
+        if not transposed and not _fits(output.shape[1:], shape):
             problems.append(
                 f'an output is {_shape(output)}, the decoder {name} with {card.output.classes} '
                 f'classes reads {_wanted(n, shape)}'
