@@ -77,7 +77,7 @@ class TrackConfig:
     high_score: float = setting(0.5, 'detections above it are matched first', 0.0, 1.0)
     new_score: float = setting(0.6, 'lowest score that starts a track', 0.0, 1.0)
     max_age_s: float = setting(
-        1.0, 'seconds without a detection until a track ends', 0.0, 30.0, live=True
+        2.0, 'seconds without a detection until a track ends', 0.0, 30.0, live=True
     )
     confirm_hits: int = setting(2, 'frames that must show a new track until it counts', 1, 100)
     appearance: bool = setting(False, 'embed every detection and use it in matching (slow)')

@@ -39,7 +39,7 @@ class Noise:
     measured: tuple[float, float, float, float] = (0.06, 0.06, 0.08, 0.08)
     speed: tuple[float, float, float, float] = (1.0, 0.4, 0.2, 0.2)
     drift: tuple[float, float, float, float] = (1.2, 0.6, 0.4, 0.4)
-    fade_s: tuple[float, float, float, float] = (2.0, 2.0, 0.5, 0.5)
+    fade_s: tuple[float, float, float, float] = (4.0, 4.0, 0.5, 0.5)
 
 
 class BoxFilter:

@@ -1,13 +1,23 @@
-"""Which track is which detection: overlap of boxes, and the best one-to-one pairing."""
+"""Which track is which detection: overlap, appearance, and the best one-to-one pairing."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from reid_ros.types import AnyArray, IntArray
+from reid_ros.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _NONE = np.empty(0, np.int64)
+
+# How far a person may look from themselves before it counts against a pair, in mean deviations
+# of that distance; what each further deviation costs, in units of overlap; its least value.
+_FREE_DEVIATIONS = 2.0
+_COST = 0.1
+_LEAST_DEVIATION = 0.03
+_REFRESH_S = 0.1
+_NEW_SHARE = 0.15
 
 
 def overlap(
@@ -15,7 +25,7 @@ def overlap(
     high: AnyArray,
     other_low: AnyArray,
     other_high: AnyArray,
-    margin: AnyArray | None,
+    margin: AnyArray | None = None,
 ) -> AnyArray:
     """(n, m) intersection over union of boxes that are both widened by the first one's margin.
 
@@ -27,54 +37,158 @@ def overlap(
         other_low, other_high: (2, m) corners.
         margin: (2, n) pixels added on each side, 0 or more; None adds nothing.
     """
-    if margin is not None:
-        low, high = low - margin, high + margin
-    size = high - low
     other = other_high - other_low
     if margin is None:
         shared = np.minimum(high[:, :, None], other_high[:, None, :])
         shared -= np.maximum(low[:, :, None], other_low[:, None, :])
-        area = other[0] * other[1]
     else:
-        margin = margin[:, :, None]
+        low, high, margin = low - margin, high + margin, margin[:, :, None]
         shared = np.minimum(high[:, :, None], other_high[:, None, :] + margin)
         shared -= np.maximum(low[:, :, None], other_low[:, None, :] - margin)
         other = other[:, None, :] + 2.0 * margin
-        area = other[0] * other[1]
     np.maximum(shared, 0.0, out=shared)
     result: AnyArray = shared[0]
     result *= shared[1]
-    union = (size[0] * size[1])[:, None] + area
+    size = high - low
+    union = (size[0] * size[1])[:, None] + other[0] * other[1]
     union -= result
     result /= union
     return result
 
 
-def pairs(likeness: AnyArray, least: float) -> tuple[IntArray, IntArray]:
+def pairs(
+    likeness: AnyArray,
+    least: float,
+    cost: Callable[[IntArray, IntArray], AnyArray] | None = None,
+    sure: float = 0.0,
+) -> tuple[IntArray, IntArray]:
     """Rows and columns of the one-to-one pairing with the greatest sum of likeness.
 
-    Pairs that have no rival in their row and column are taken at once; only the rest goes
-    through the assignment.
+    Only pairs that have a rival in their row or column go through the assignment.
 
     Args:
         likeness: (n, m), finite.
         least: pairs at or below it are never made, 0 or more.
+        cost: of the pairs (rows, columns), what is taken off their likeness.
+        sure: likeness above which a pair that has no rival is not asked for its cost.
     """
-    allowed = likeness > least
-    row, column = allowed.nonzero()
-    if not len(row):
-        return _NONE, _NONE
     n, m = likeness.shape
-    rivals = np.bincount(row, minlength=n)[row] + np.bincount(column, minlength=m)[column]
-    lone = rivals == 2
-    if lone.all():
+    flat = likeness.ravel()
+    allowed = (flat > least).nonzero()[0]
+    if not len(allowed):
+        return _NONE, _NONE
+    row, column = np.divmod(allowed, m)
+    worth = flat[allowed]
+    tied = _tied(row, column, n, m)
+    if cost is not None:
+        asked = (tied | (worth <= sure)).nonzero()[0]
+        worth[asked] -= cost(row[asked], column[asked])
+        good = worth > least
+        if not good.all():
+            row, column, worth = row[good], column[good], worth[good]
+            tied = _tied(row, column, n, m)
+    if not tied.any():
         return row, column
-    tied = ~lone
-    rows, columns = np.unique(row[tied]), np.unique(column[tied])
-    part = np.where(allowed, likeness, 0.0)[rows[:, None], columns]
+    i, j = row[tied], column[tied]
+    place_i, place_j = np.zeros(n, np.int64), np.zeros(m, np.int64)
+    place_i[i] = 1
+    place_j[j] = 1
+    rows, columns = place_i.nonzero()[0], place_j.nonzero()[0]
+    place_i[rows] = np.arange(len(rows))
+    place_j[columns] = np.arange(len(columns))
+    part = np.zeros((len(rows), len(columns)))
+    part[place_i[i], place_j[j]] = worth[tied]
     i, j = linear_sum_assignment(part, maximize=True)
-    made = part[i, j] > least
+    made = part[i, j] > 0.0
+    lone = ~tied
     return (
         np.concatenate((row[lone], rows[i[made]])),
         np.concatenate((column[lone], columns[j[made]])),
     )
+
+
+def _tied(row: IntArray, column: IntArray, n: int, m: int) -> BoolArray:
+    """(k,) bool, whether a pair shares its row or column with another."""
+    result: BoolArray = (
+        np.bincount(row, minlength=n)[row] + np.bincount(column, minlength=m)[column] > 2
+    )
+    return result
+
+
+class Looks:
+    """What the tracks of one camera look like, and how much a person looks like themselves.
+
+    Cosines of different networks mean different things, so a pair is judged against the cosines
+    that this camera's own tracks have had with their own detections.
+    """
+
+    def __init__(self) -> None:
+        self._vectors = np.zeros((32, 0), np.float32)
+        self._since_ns = np.full(32, -1, np.int64)
+        self._usual = 0.8
+        self._deviation = 0.1
+
+    def expect(self, length: int) -> None:
+        """Vectors are so long from now on; what other lengths told is forgotten."""
+        if length != self._vectors.shape[1]:
+            self._vectors = np.zeros((len(self._since_ns), length), np.float32)
+            self._since_ns[:] = -1
+
+    def begin(self, start: int, stop: int) -> None:
+        """Tracks start to stop are new."""
+        if stop > len(self._since_ns):
+            more = 2 * stop - len(self._since_ns)
+            self._since_ns = np.concatenate((self._since_ns, np.zeros(more, np.int64)))
+            empty = np.zeros((more, self._vectors.shape[1]), np.float32)
+            self._vectors = np.concatenate((self._vectors, empty))
+        self._since_ns[start:stop] = -1
+
+    def keep(self, first: int, kept: IntArray) -> None:
+        """Drop track `first` and those behind it that are not kept."""
+        stop = first + len(kept)
+        self._since_ns[first:stop] = self._since_ns[kept]
+        self._vectors[first:stop] = self._vectors[kept]
+
+    def cost(self, rows: IntArray, vectors: FloatArray, columns: IntArray) -> AnyArray:
+        """(k,) what speaks against each pair of a track and a vector, 0 where nothing is known.
+
+        Args:
+            rows: (k,) tracks.
+            vectors: (m, d) unit vectors, rows of NaN where there is none.
+            columns: (k,) the vector that each track is compared with.
+        """
+        known = self._since_ns[rows] >= 0
+        cosine = np.einsum('ij,ij->i', self._vectors[rows], vectors[columns])
+        away = (self._usual - cosine) / self._deviation - _FREE_DEVIATIONS
+        # A comparison with NaN is false: what is not known costs nothing.
+        result: AnyArray = np.where(known & (away > 0.0), _COST * away, 0.0)
+        return result
+
+    def see(self, rows: IntArray, vectors: FloatArray, columns: IntArray, stamp_ns: int) -> None:
+        """Note how tracks look; one that was looked at a moment ago is not looked at again.
+
+        Args:
+            rows: (k,) tracks.
+            vectors: (m, d) unit vectors, rows of NaN where there is none.
+            columns: (k,) each track's vector.
+            stamp_ns: now.
+        """
+        since_ns = self._since_ns[rows]
+        due = (since_ns < 0) | (stamp_ns - since_ns >= _REFRESH_S * 1e9)
+        due &= vectors[columns, 0] == vectors[columns, 0]
+        if not due.any():
+            return
+        rows, new, again = rows[due], vectors[columns[due]], since_ns[due] >= 0
+        old = self._vectors[rows]
+        if again.any():
+            cosine = np.einsum('ij,ij->i', old[again], new[again])
+            share = min(0.01 * len(cosine), 0.2)
+            off = float(np.abs(cosine - self._usual).mean())
+            self._usual += share * (float(cosine.mean()) - self._usual)
+            self._deviation += share * (off - self._deviation)
+            self._deviation = max(self._deviation, _LEAST_DEVIATION)
+        mixed = new * np.where(again, _NEW_SHARE, 1.0).astype(np.float32)[:, None]
+        mixed += old * np.where(again, 1.0 - _NEW_SHARE, 0.0).astype(np.float32)[:, None]
+        length = np.sqrt(np.einsum('ij,ij->i', mixed, mixed))
+        self._vectors[rows] = mixed / np.maximum(length, 1e-6)[:, None]
+        self._since_ns[rows] = stamp_ns

@@ -9,7 +9,7 @@ import numpy as np
 from reid_ros.boxes import nms
 from reid_ros.config import TrackConfig
 from reid_ros.kalman import BoxFilter, centred, homography
-from reid_ros.match import overlap, pairs
+from reid_ros.match import Looks, overlap, pairs
 from reid_ros.types import (
     AnyArray,
     BoolArray,
@@ -21,14 +21,14 @@ from reid_ros.types import (
 )
 
 # Chosen on synthetic scenes and on the TUD sequences, never on the clips that the tests score.
-_FIRST_IOU = 0.2
-_LOW_IOU = 0.4
-_BUFFERED_IOU = 0.2
-_BUFFER = 0.3  # of the box's size, in the recovery pass
-_SPREADS = 1.0  # standard deviations of the predicted centre added to that buffer
-_TWIN_IOU = 0.7
-_BRIEF_S = 0.3
-_PROBATION_S = 0.1
+_LEAST_IOU = 0.3
+_LEAST_IOU_WEAK = 0.4
+_LEAST_IOU_BUFFERED = 0.3
+_BUFFER = 0.3  # of a box's size, in the recovery pass
+_SPREADS = 1.0  # standard deviations of the predicted centre added to that
+_SURE_IOU = 0.6  # above it a lone pair needs no look at the person
+_TWIN_IOU = 0.7  # a detection overlapping a track's by more starts no track of its own
+_PROBATION_S = 0.1  # a new track not seen for longer is dropped
 
 _ID, _LAST, _HITS, _CONFIRMED = range(4)
 _NONE = np.empty(0, np.int64)
@@ -44,6 +44,7 @@ class _Seen:
         low, high: (2, m) corners.
         scores: (m,) float32.
         strong: (m,) bool, score is high.
+        vectors: (m, d) float32 appearance, or None.
     """
 
     row: IntArray
@@ -52,6 +53,7 @@ class _Seen:
     high: AnyArray
     scores: FloatArray
     strong: BoolArray
+    vectors: FloatArray | None
 
 
 class Tracker:
@@ -63,6 +65,7 @@ class Tracker:
     def __init__(self, config: TrackConfig | None = None) -> None:
         self._config = config or TrackConfig()
         self._filter = BoxFilter()
+        self._looks = Looks()
         self._book = np.zeros((4, 32), np.int64)
         self._scores = np.zeros(32, np.float32)
         self._next = 1
@@ -98,15 +101,16 @@ class Tracker:
         Raises:
             ValueError: time runs backwards (`reset` begins anew), or ego is no homography.
         """
+        first = self._stamp_ns is None
         ended = self._advance(int(stamp_ns), None if ego is None else homography(ego))
-        seen = self._usable(detections)
-        match = self._match(seen, stamp_ns)
+        seen = self._usable(detections, vectors)
+        match = self._match(seen)
         self._see(match, seen, stamp_ns)
         proven = self._proven(match, stamp_ns)
         if not proven.all():
             ended.append(self._keep(proven))
             match = match[proven]
-        match = self._begin(match, seen, stamp_ns)
+        match = self._begin(match, seen, stamp_ns, first)
         return self._tracks(match, seen, ended)
 
     def _advance(self, stamp_ns: int, ego: DoubleArray | None) -> list[IntArray]:
@@ -132,7 +136,15 @@ class Tracker:
                 ended.append(self._keep(ahead))
         return ended
 
-    def _usable(self, detections: Detections) -> _Seen:
+    def _usable(self, detections: Detections, vectors: FloatArray | None) -> _Seen:
+        if not self._config.appearance:
+            vectors = None
+        elif vectors is not None:
+            if vectors.ndim != 2 or len(vectors) != len(detections):
+                raise ValueError(
+                    f'vectors of shape {vectors.shape} for {len(detections)} detections'
+                )
+            self._looks.expect(vectors.shape[1])
         boxes = detections.boxes
         size = boxes[:, 2:] - boxes[:, :2]
         usable = (
@@ -144,49 +156,64 @@ class Tracker:
         scores = detections.scores[row]
         corners = boxes.T
         return _Seen(
-            row, boxes, corners[:2], corners[2:], scores, scores >= self._config.high_score
+            row,
+            boxes,
+            corners[:2],
+            corners[2:],
+            scores,
+            scores >= self._config.high_score,
+            None if vectors is None else vectors[row],
         )
 
-    def _match(self, seen: _Seen, stamp_ns: int) -> IntArray:
+    def _match(self, seen: _Seen) -> IntArray:
         """(n,) the detection of each track, counted among the usable ones, or -1."""
         n = self._filter.n
         match = np.full(n, -1, np.int64)
         if not n or not len(seen.row):
             return match
-        low, high = self._filter.corners()
-        free = np.ones(len(seen.row), np.bool_)
         confirmed = self._book[_CONFIRMED, :n] > 0
+        weak = ~seen.strong
+        free = seen.strong.copy()
+        corners = self._filter.corners()
 
-        def stage(rows: IntArray, columns: IntArray, least: float, buffered: bool) -> None:
-            if not len(rows) or not len(columns):
-                return
-            margin = None
-            if buffered:
-                margin = _BUFFER * (high[:, rows] - low[:, rows])
-                margin += _SPREADS * self._filter.spread(rows)
-            like = overlap(
-                low[:, rows], high[:, rows], seen.low[:, columns], seen.high[:, columns], margin
-            )
-            i, j = pairs(like, least)
-            match[rows[i]] = columns[j]
-            free[columns[j]] = False
+        def stage(tracks: BoolArray, columns: BoolArray, least: float, buffered: bool) -> None:
+            rows, found = tracks.nonzero()[0], columns.nonzero()[0]
+            if len(rows) and len(found):
+                i, j = self._pairs(corners, rows, seen, found, least, buffered)
+                match[i] = j
+                free[j] = False
 
-        stage(confirmed.nonzero()[0], seen.strong.nonzero()[0], _FIRST_IOU, False)
-        brief = stamp_ns - self._book[_LAST, :n] <= _BRIEF_S * 1e9
-        stage(
-            (confirmed & brief & (match < 0)).nonzero()[0],
-            (~seen.strong).nonzero()[0],
-            _LOW_IOU,
-            False,
-        )
-        stage(
-            (confirmed & (match < 0)).nonzero()[0],
-            (seen.strong & free).nonzero()[0],
-            _BUFFERED_IOU,
-            True,
-        )
-        stage((~confirmed).nonzero()[0], (seen.strong & free).nonzero()[0], _BUFFERED_IOU, True)
+        stage(confirmed, free, _LEAST_IOU, False)
+        stage(confirmed & (match < 0), weak, _LEAST_IOU_WEAK, False)
+        stage(confirmed & (match < 0), free, _LEAST_IOU_BUFFERED, True)
+        stage(~confirmed, free, _LEAST_IOU_BUFFERED, True)
         return match
+
+    def _pairs(
+        self,
+        corners: tuple[DoubleArray, DoubleArray],
+        rows: IntArray,
+        seen: _Seen,
+        found: IntArray,
+        least: float,
+        buffered: bool,
+    ) -> tuple[IntArray, IntArray]:
+        """Tracks among rows and detections among found that belong together."""
+        low, high = corners[0][:, rows], corners[1][:, rows]
+        margin = None
+        if buffered:
+            margin = _BUFFER * (high - low) + _SPREADS * self._filter.spread(rows)
+        likeness = overlap(low, high, seen.low[:, found], seen.high[:, found], margin)
+        vectors = seen.vectors
+        if vectors is None:
+            i, j = pairs(likeness, least)
+            return rows[i], found[j]
+
+        def cost(i: IntArray, j: IntArray) -> AnyArray:
+            return self._looks.cost(rows[i], vectors, found[j])
+
+        i, j = pairs(likeness, least, cost, least if buffered else _SURE_IOU)
+        return rows[i], found[j]
 
     def _see(self, match: IntArray, seen: _Seen, stamp_ns: int) -> None:
         """Note what was seen of each track."""
@@ -198,8 +225,11 @@ class Tracker:
         book = self._book
         book[_HITS, rows] += book[_LAST, rows] < stamp_ns
         book[_LAST, rows] = stamp_ns
-        book[_CONFIRMED, rows] = book[_HITS, rows] >= self._config.confirm_hits
+        book[_CONFIRMED, rows] |= book[_HITS, rows] >= self._config.confirm_hits
         self._scores[rows] = seen.scores[found]
+        if seen.vectors is not None:
+            clear = seen.strong[found].nonzero()[0]
+            self._looks.see(rows[clear], seen.vectors, found[clear], stamp_ns)
 
     def _proven(self, match: IntArray, stamp_ns: int) -> BoolArray:
         """(n,) bool, False for tracks on probation that were not seen again."""
@@ -208,7 +238,7 @@ class Tracker:
         result: BoolArray = (self._book[_CONFIRMED, :n] > 0) | (match >= 0) | ~late
         return result
 
-    def _begin(self, match: IntArray, seen: _Seen, stamp_ns: int) -> IntArray:
+    def _begin(self, match: IntArray, seen: _Seen, stamp_ns: int, first: bool) -> IntArray:
         """Start tracks at strong detections that nobody claimed; the longer match."""
         fresh = seen.scores >= max(self._config.new_score, self._config.high_score)
         claimed = match[match >= 0]
@@ -237,9 +267,13 @@ class Tracker:
         new[_ID] = np.arange(self._next, self._next + len(rows))
         new[_LAST] = stamp_ns
         new[_HITS] = 1
-        new[_CONFIRMED] = self._config.confirm_hits <= 1
+        # In the very first frame there is nothing that a track could have been seen in before.
+        new[_CONFIRMED] = first or self._config.confirm_hits <= 1
         self._scores[start:stop] = seen.scores[rows]
         self._next += len(rows)
+        self._looks.begin(start, stop)
+        if seen.vectors is not None:
+            self._looks.see(np.arange(start, stop), seen.vectors, rows, stamp_ns)
         return np.concatenate((match, rows))
 
     def _keep(self, kept: BoolArray) -> IntArray:
@@ -252,6 +286,7 @@ class Tracker:
         stop = first + len(rest)
         self._book[:, first:stop] = self._book[:, rest]
         self._scores[first:stop] = self._scores[rest]
+        self._looks.keep(first, rest)
         return ended
 
     def _tracks(self, match: IntArray, seen: _Seen, ended: list[IntArray]) -> Tracks:

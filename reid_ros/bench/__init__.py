@@ -1,0 +1,1 @@
+"""Speed and identity benchmarks behind `reid_ros bench`."""

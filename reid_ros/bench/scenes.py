@@ -1,0 +1,223 @@
+"""Synthetic people before one camera: what a detector would report, and who they truly are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from reid_ros.types import Detections, DoubleArray, FloatArray, IntArray
+
+_SIM_HZ = 60.0
+_PAN_PERIOD_S = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the camera is like.
+
+    Attributes:
+        people: how many walk about.
+        seconds: length of the scene.
+        rate_hz: nominal frame rate.
+        jitter: standard deviation of each interval, as a share of it.
+        drop: share of frames that never arrive.
+        pan_px_s: greatest speed of the camera's pan to and fro, pixels per second.
+        miss: share of visible people that the detector misses.
+        clutter: false detections per person and frame.
+        blur: standard deviation of a detection's sides, as a share of its size.
+        doubt: how far the detector's score of a person wanders, 0 to 1; that also lowers it.
+        width, height: of the image, pixels.
+        dimensions: length of the appearance vectors, 0 = none.
+        seed: of everything random.
+    """
+
+    people: int = 20
+    seconds: float = 15.0
+    rate_hz: float = 30.0
+    jitter: float = 0.0
+    drop: float = 0.0
+    pan_px_s: float = 0.0
+    miss: float = 0.03
+    clutter: float = 0.02
+    blur: float = 0.02
+    doubt: float = 0.0
+    width: int = 1920
+    height: int = 1080
+    dimensions: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """One frame of a scene.
+
+    Attributes:
+        stamp_ns: its time.
+        detections: what the detector reports.
+        vectors: (n, d) float32 appearance of the detections, None where the scene has none.
+        ego: (3, 3) from the last frame's pixels to this one's, as odometry would give it.
+        boxes: (k, 4) float32, where people truly are (a quarter of them visible at least).
+        people: (k,) their numbers.
+    """
+
+    stamp_ns: int
+    detections: Detections
+    vectors: FloatArray | None
+    ego: DoubleArray
+    boxes: FloatArray
+    people: IntArray
+
+
+def scene(conditions: Conditions) -> list[Shot]:
+    """The frames of a scene; the same conditions give the same scene."""
+    rng = np.random.default_rng(conditions.seed)
+    times = _times(conditions, rng)
+    reach = conditions.pan_px_s * _PAN_PERIOD_S / (2 * np.pi)
+    pan = reach * np.sin(2 * np.pi * times / _PAN_PERIOD_S)
+    walks = _walks(conditions, rng, times, reach)
+    looks = _unit(rng.normal(size=(conditions.people, max(conditions.dimensions, 1))))
+    common = _unit(rng.normal(size=(1, looks.shape[1])))
+    looks = _unit(0.8 * common + looks)
+    moods = _moods(conditions, rng, times)
+    shots: list[Shot] = []
+    before = pan[0]
+    for time, shift, boxes, mood in zip(times, pan, walks, moods):
+        seen = boxes - np.array([shift, 0, shift, 0])
+        ego = np.eye(3)
+        ego[0, 2] = before - shift + rng.normal(0, 0.5)
+        before = shift
+        shots.append(_shot(conditions, rng, round(time * 1e9), seen, ego, looks, mood))
+    return shots
+
+
+def _times(conditions: Conditions, rng: np.random.Generator) -> DoubleArray:
+    count = max(2, round(conditions.seconds * conditions.rate_hz))
+    steps = 1 + conditions.jitter * rng.standard_normal(count)
+    times = np.cumsum(np.clip(steps, 0.2, 3.0)) / conditions.rate_hz
+    kept = rng.random(count) >= conditions.drop
+    kept[0] = True
+    result: DoubleArray = times[kept]
+    return result
+
+
+def _moods(conditions: Conditions, rng: np.random.Generator, times: DoubleArray) -> DoubleArray:
+    """(frames, people) what is added to a detector's score, which wanders over a second or so."""
+    result = np.zeros((len(times), conditions.people))
+    if conditions.doubt:
+        level = rng.standard_normal(conditions.people)
+        for row, gap in enumerate(np.diff(times, prepend=times[0])):
+            stay = np.exp(-gap / 0.7)
+            level = stay * level + np.sqrt(1 - stay**2) * rng.standard_normal(conditions.people)
+            result[row] = conditions.doubt * (level - 1)
+    return result
+
+
+def _walks(
+    conditions: Conditions, rng: np.random.Generator, times: DoubleArray, reach: float
+) -> DoubleArray:
+    """(frames, people, 4) boxes in the panorama, pixels.
+
+    Each person walks from one chosen place to the next and now and then stands still. Feet lower
+    in the image are nearer, and nearer people are larger.
+    """
+    n = conditions.people
+    left, right = -reach, conditions.width + reach
+    far, near = 0.3 * conditions.height, 0.95 * conditions.height
+    smallest, largest = 0.07 * conditions.height, 0.26 * conditions.height
+    build = rng.uniform(0.9, 1.1, n)
+    aspect = rng.uniform(0.34, 0.44, n)
+
+    def tall(feet: DoubleArray) -> DoubleArray:
+        return smallest + (largest - smallest) * (feet - far) / (near - far)
+
+    def place(k: int) -> DoubleArray:
+        return np.stack((rng.uniform(left, right, k), rng.uniform(far, near, k)))
+
+    at, goal = place(n), place(n)
+    speed = np.zeros((2, n))
+    pace = rng.uniform(0.4, 1.0, n)
+    rest_s = np.zeros(n)
+    steps = int(times[-1] * _SIM_HZ) + 3
+    path = np.empty((steps, 4, n))
+    dt = 1 / _SIM_HZ
+    for step in range(steps):
+        height = tall(at[1]) * build
+        stride = 0.5 + 0.08 * np.sin(step * dt * 2 * np.pi * 1.8 + build * 60)
+        path[step] = at[0], at[1], height, height * aspect * stride * 2
+        away = goal - at
+        # A metre along the line of sight is short in the image.
+        distance = np.hypot(away[0], away[1] * 2.5)
+        arrived = distance < 0.3 * height
+        rest_s = np.where(arrived & (rng.random(n) < 0.3), rng.uniform(0.5, 2.5, n), rest_s - dt)
+        goal = np.where(arrived, place(n), goal)
+        wanted = away / np.maximum(distance, 1.0) * pace * height * (rest_s <= 0)
+        speed += (wanted - speed) * (dt / 0.35)
+        at = at + speed * dt
+    moment = times * _SIM_HZ
+    lower = moment.astype(np.int64)
+    part = (moment - lower)[:, None, None]
+    x, feet, height, width = np.moveaxis(path[lower] * (1 - part) + path[lower + 1] * part, 1, 0)
+    return np.stack((x - width / 2, feet - height, x + width / 2, feet), axis=2)
+
+
+def _shot(
+    conditions: Conditions,
+    rng: np.random.Generator,
+    stamp_ns: int,
+    boxes: DoubleArray,
+    ego: DoubleArray,
+    looks: DoubleArray,
+    mood: DoubleArray,
+) -> Shot:
+    middle = (boxes[:, 0] + boxes[:, 2]) / 2
+    inside = (middle > 0) & (middle < conditions.width)
+    people = inside.nonzero()[0]
+    boxes = boxes[people]
+    shown = _visible(boxes)
+    count = len(people)
+    found = (rng.random(count) >= conditions.miss) & (shown > 0.3)
+    partly = np.clip((shown - 0.3) / 0.4, 0, 1)
+    scores = 0.25 + 0.6 * partly + rng.normal(0, 0.08, count) + mood[people]
+    scores = np.clip(scores, 0.05, 0.99)
+    size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
+    noisy = (
+        boxes
+        + rng.normal(0, 1, (count, 4)) * size * (conditions.blur + 0.05 * (1 - partly))[:, None]
+    )
+    vectors = looks[people] + rng.normal(0, 1, (count, looks.shape[1])) * (
+        0.6 + 0.8 * (1 - partly[:, None])
+    ) / np.sqrt(looks.shape[1])
+    false = rng.poisson(conditions.clutter * count)
+    tall = rng.uniform(0.07, 0.26, false) * conditions.height
+    x, y = rng.uniform(0, conditions.width, false), rng.uniform(0, conditions.height, false)
+    noise = np.stack((x - 0.2 * tall, y - tall / 2, x + 0.2 * tall, y + tall / 2), axis=1)
+    order = rng.permutation(int(found.sum()) + false)
+    reported = np.concatenate((noisy[found], noise))[order].astype(np.float32)
+    scores = np.concatenate((scores[found], rng.uniform(0.1, 0.75, false)))[order]
+    appearance = np.concatenate((vectors[found], rng.normal(size=(false, looks.shape[1]))))
+    true = shown > 0.25
+    return Shot(
+        stamp_ns,
+        Detections(reported, scores.astype(np.float32)),
+        _unit(appearance)[order].astype(np.float32) if conditions.dimensions else None,
+        ego,
+        boxes[true].astype(np.float32),
+        people[true],
+    )
+
+
+def _visible(boxes: DoubleArray) -> DoubleArray:
+    """(n,) share of each box that no nearer box covers, counting one coverer at a time."""
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=2)
+    shared *= boxes[None, :, 3] > boxes[:, None, 3]
+    area = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    result: DoubleArray = np.clip(1 - shared.sum(axis=1) / area, 0, 1)
+    return result
+
+
+def _unit(vectors: DoubleArray) -> DoubleArray:
+    result: DoubleArray = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return result
