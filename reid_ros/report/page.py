@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from reid_ros.types import Event
 if TYPE_CHECKING:
     from reid_ros.report.recorder import Outcome
 
+Clock = Callable[[int], str]  # stamp -> time from the start
 MOST_PERSONS = 200  # with pictures; identities.json has all
 _STORY = {
     'born': 'new person',
@@ -50,24 +51,28 @@ def write(
     start = outcome.start_ns
     end = max((camera.last_ns for camera in outcome.cameras), default=start)
     span = max(1, end - start)
+
+    def time(stamp_ns: int) -> str:
+        return timeline.clock((stamp_ns - start) / 1e9, span < timeline.FINE_NS)
+
     with whole(path) as file:
         file.write(_HEAD.format(css=CSS, title=html.escape(', '.join(cameras[:4]))))
         file.write(_summary(outcome, span / 1e9, stopped))
         file.write(_notes(outcome))
         file.write(_timeline(outcome, span, cameras))
-        file.write('<section><h2>People</h2>')
+        file.write('<section><h2>People</h2><div class="people">')
         for person in outcome.persons[:MOST_PERSONS]:
-            file.write(_person(person, pictures.get(person.number, ()), start))
+            file.write(_person(person, pictures.get(person.number, ()), time))
         if len(outcome.persons) > MOST_PERSONS:
             more = len(outcome.persons) - MOST_PERSONS
             file.write(f'<p class="quiet">and {more} more, listed in identities.json</p>')
         if not outcome.persons:
             file.write('<p class="quiet">Nobody was recognised.</p>')
-        file.write('</section>')
-        file.write(_table(outcome.persons, start))
+        file.write('</div></section>')
+        file.write(_table(outcome.persons, time))
         file.write(_cameras(outcome))
         file.write(_cost(outcome, facts))
-        file.write(_events(events, start))
+        file.write(_events(events, time))
         file.write('</main></body></html>\n')
 
 
@@ -114,13 +119,13 @@ def _timeline(outcome: Outcome, span: int, cameras: Sequence[str]) -> str:
     )
 
 
-def _person(person: Identity, pictures: Sequence[Picture], start_ns: int) -> str:
+def _person(person: Identity, pictures: Sequence[Picture], time: Clock) -> str:
     colour = hexadecimal(person.number)
     strip = ''.join(
         '<figure><img alt="" loading="lazy" src="data:image/jpeg;base64,'
         f'{base64.b64encode(p.jpeg).decode()}">'
         f'<figcaption>{html.escape(p.camera)}<br>'
-        f'{timeline.clock((p.stamp_ns - start_ns) / 1e9)}</figcaption></figure>'
+        f'{time(p.stamp_ns)}</figcaption></figure>'
         for p in pictures
     )
     said = f'{person.sightings} sightings in {", ".join(person.cameras)}'
@@ -134,14 +139,14 @@ def _person(person: Identity, pictures: Sequence[Picture], start_ns: int) -> str
     )
 
 
-def _table(persons: Sequence[Identity], start_ns: int) -> str:
+def _table(persons: Sequence[Identity], time: Clock) -> str:
     if not persons:
         return ''
     rows = ''.join(
         f'<tr><td><i style="background:{hexadecimal(person.number)}"></i>'
         f'{html.escape(person.label)}</td><td>{html.escape(camera)}</td>'
-        f'<td class="n">{timeline.clock((presence.first_ns - start_ns) / 1e9)}</td>'
-        f'<td class="n">{timeline.clock((presence.last_ns - start_ns) / 1e9)}</td>'
+        f'<td class="n">{time(presence.first_ns)}</td>'
+        f'<td class="n">{time(presence.last_ns)}</td>'
         f'<td class="n">{len(presence.visits)}</td><td class="n">{presence.sightings}</td></tr>'
         for person in persons
         for camera, presence in person.cameras.items()
@@ -192,11 +197,11 @@ def _cost(outcome: Outcome, facts: Mapping[str, str]) -> str:
     )
 
 
-def _events(events: Sequence[Event], start_ns: int) -> str:
+def _events(events: Sequence[Event], time: Clock) -> str:
     if not events:
         return ''
     rows = ''.join(
-        f'<tr><td class="n">{timeline.clock((event.stamp_ns - start_ns) / 1e9)}</td>'
+        f'<tr><td class="n">{time(event.stamp_ns)}</td>'
         f'<td><i style="background:{hexadecimal(event.person)}"></i>#{event.person}</td>'
         f'<td>{_STORY[event.kind]}{f" #{event.previous}" if event.previous else ""}</td>'
         f'<td>{html.escape(event.camera)}</td>'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ from reid_ros.types import Frame, Sightings, UInt8Array
 
 HEIGHT = 160  # pixels of a picture in the strip
 PERIOD_NS = 700_000_000  # a track is looked at this often
-PER_TRACK = 3
+PER_TRACK = 8
 MOST = 1500  # pictures kept; at about 6 kB each
 PER_PERSON = 12  # pictures of one person on the page
 
@@ -85,7 +86,7 @@ class Strips:
         kept.append(Picture(*key, moment, stamp_ns, value, jpeg.tobytes()))
         self._number += 1
         if len(kept) > PER_TRACK:
-            kept.remove(min(kept, key=lambda p: p.value))
+            kept.remove(_needless(kept))
             self._number -= 1
 
     def _by_person(self) -> dict[int, list[Picture]]:
@@ -149,6 +150,13 @@ def _covered(found: Sightings, row: int) -> float:
     size = np.minimum(others[:, 2:], box[2:]) - np.maximum(others[:, :2], box[:2])
     shared = np.clip(size, 0, None).prod(axis=1)
     return min(1.0, float(shared.max() / max(1.0, float((box[2:] - box[:2]).prod()))))
+
+
+def _needless(pictures: list[Picture]) -> Picture:
+    """The worse of the two that lie closest in time; pictures are in the order of time."""
+    pairs = list(pairwise(pictures))
+    closest = min(pairs, key=lambda pair: pair[1].stamp_ns - pair[0].stamp_ns)
+    return min(closest, key=lambda p: p.value)
 
 
 def _spread(pictures: list[Picture], number: int) -> list[Picture]:

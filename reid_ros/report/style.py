@@ -38,8 +38,8 @@ overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .rail{stroke:var(--line);stroke-width:1}
 .tick{stroke:var(--quiet)}
 .axis text{fill:var(--quiet);font-size:11px}
-article{border-left:5px solid var(--who);padding:2px 0 2px 14px;margin:0 0 22px}
-article:last-of-type{margin-bottom:0}
+.people{display:grid;gap:22px;grid-template-columns:minmax(0,1fr)}
+article{border-left:5px solid var(--who);padding:2px 0 2px 14px;min-width:0}
 article p{margin:2px 0 8px;font-size:13px;overflow-wrap:anywhere}
 .strip{display:flex;gap:8px;overflow-x:auto;padding-bottom:6px}
 figure{margin:0;flex:none}

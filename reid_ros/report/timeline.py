@@ -16,12 +16,18 @@ _STEPS = (
 )  # fmt: skip
 
 
-def clock(seconds: float) -> str:
-    """A time from the start: 0:05, 1:02:03; tenths below ten seconds in all."""
+def clock(seconds: float, fine: bool = False) -> str:
+    """A time from the start: 0:05 or 1:02:03; fine adds tenths below an hour."""
     whole = max(0.0, seconds)
     if whole >= 3600:
         return f'{int(whole // 3600)}:{int(whole // 60 % 60):02d}:{int(whole % 60):02d}'
+    if fine:
+        minutes, tenths = divmod(int(whole * 10), 600)
+        return f'{minutes}:{tenths // 10:02d}.{tenths % 10}'
     return f'{int(whole // 60)}:{int(whole % 60):02d}'
+
+
+FINE_NS = 20_000_000_000  # a shorter recording is told in tenths of seconds
 
 
 def ticks(span_s: float, most: int = 8) -> list[float]:
@@ -43,15 +49,14 @@ def row(person: Identity, start_ns: int, span_ns: int, cameras: Sequence[str]) -
         for first, last in person.cameras[camera].visits:
             left = 100 * (first - start_ns) / span_ns
             width = max(0.3, 100 * (last - first) / span_ns)
-            tip = (
-                f'{person.label} in {camera}, {clock((first - start_ns) / 1e9)} to '
-                f'{clock((last - start_ns) / 1e9)}'
-            )
+            fine = span_ns < FINE_NS
+            begin, end = (clock((ns - start_ns) / 1e9, fine) for ns in (first, last))
+            tip = f'{person.label} in {camera}, {begin} to {end}'
             parts.append(
                 f'<rect x="{left:.3f}%" width="{width:.3f}%" y="{y}" height="{BAR}" rx="3" '
                 f'fill="{colour}"><title>{html.escape(tip)}</title></rect>'
             )
-    names = ''.join(f'<span>{html.escape(camera)}</span>' for camera in seen)
+    names = ''.join(f'<span>{html.escape(c)}</span>' for c in seen if len(cameras) > 1)
     height = LANE * max(1, len(seen))
     return (
         f'<div class="who"><i style="background:{colour}"></i>{html.escape(person.label)}</div>'
