@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reid_ros.types import FloatArray, IntArray
+from reid_ros.types import BoolArray, FloatArray, IntArray
 
 
 def area(boxes: FloatArray) -> FloatArray:
@@ -21,9 +21,13 @@ def area(boxes: FloatArray) -> FloatArray:
 
 def intersection(a: FloatArray, b: FloatArray) -> FloatArray:
     """(n, m) area that each of a (n, 4) shares with each of b (m, 4)."""
-    width = np.minimum(a[:, None, 2], b[None, :, 2]) - np.maximum(a[:, None, 0], b[None, :, 0])
-    height = np.minimum(a[:, None, 3], b[None, :, 3]) - np.maximum(a[:, None, 1], b[None, :, 1])
-    result: FloatArray = np.maximum(width, 0) * np.maximum(height, 0)
+    width = np.minimum(a[:, None, 2], b[None, :, 2])
+    width -= np.maximum(a[:, None, 0], b[None, :, 0])
+    height = np.minimum(a[:, None, 3], b[None, :, 3])
+    height -= np.maximum(a[:, None, 1], b[None, :, 1])
+    np.maximum(width, 0, out=width)
+    width *= np.maximum(height, 0, out=height)
+    result: FloatArray = width
     return result
 
 
@@ -64,24 +68,31 @@ def nms(boxes: FloatArray, scores: FloatArray, threshold: float, most: int = 0) 
     order = np.argsort(-scores, kind='stable')
     kept: list[int] = []
     ranked = boxes[order]
-    overlaps = iou(ranked, ranked) > threshold if len(order) <= _SQUARE else None
-    alive = np.ones(len(order), np.bool_)
-    for i in range(len(order)):
-        if not alive[i]:
-            continue
-        kept.append(i)
-        if len(kept) == most:
-            break
-        if overlaps is None:
-            alive[i + 1 :] &= iou(ranked[i : i + 1], ranked[i + 1 :])[0] <= threshold
-        else:
-            alive &= ~overlaps[i]
-    result: IntArray = order[np.array(kept, np.int64)]
+    for start in range(0, len(order), _BLOCK):
+        block = ranked[start : start + _BLOCK]
+        alive = ~_collide(block, ranked[kept], threshold).any(axis=1)
+        free: BoolArray = ~_collide(block, block, threshold)
+        while len(kept) < most or not most:
+            i = int(alive.argmax())
+            if not alive[i]:
+                break
+            kept.append(start + i)
+            alive &= free[i]
+            alive[i] = False
+    result: IntArray = order[kept]
     return result
 
 
-# Up to here one square of overlaps is cheaper than one row per kept box.
-_SQUARE = 256
+# The whole square of overlaps of a crowded image would cost more than all else together.
+_BLOCK = 128
+
+
+def _collide(a: FloatArray, b: FloatArray, threshold: float) -> BoolArray:
+    """(n, m) whether the intersection over union is above the threshold, without dividing."""
+    total = area(a)[:, None] + area(b)[None, :]
+    total *= threshold / (1.0 + threshold)
+    result: BoolArray = intersection(a, b) > total
+    return result
 
 
 @dataclass(frozen=True, slots=True)
