@@ -20,6 +20,8 @@ from reid_ros.ros.table import TableError, cloud_to_table, table_detections
 
 # Images whose detections have not come yet: a second at 30 Hz.
 JOIN_LIMIT = 30
+# Images that the middleware keeps while the executor is held up: a second at 30 Hz.
+DEPTH = 30
 # Seconds for which a problem stays in the diagnostics after it was last seen.
 REMEMBER_S = 10.0
 
@@ -107,7 +109,7 @@ class Camera:
         self._join = Join(JOIN_LIMIT, lambda number: self.health.count('unmatched', number))
         self._labels = config.detect.person_labels
         self._sized: tuple[int, int] | None = None
-        depth = config.queue_images if config.late_frame_policy == 'process_all' else 10
+        depth = config.queue_images if config.late_frame_policy == 'process_all' else DEPTH
         compressed = self.config.transport == 'compressed'
         topic = self.config.image_topic or f'{name}/image'
         if compressed and not topic.endswith('/compressed'):
