@@ -47,6 +47,13 @@ def coverage(a: FloatArray, b: FloatArray) -> FloatArray:
     return result
 
 
+def cover(boxes: FloatArray) -> FloatArray:
+    """(n, n) share of each box that lies inside each other one; 0 on the diagonal."""
+    result = coverage(boxes, boxes)
+    np.fill_diagonal(result, 0.0)
+    return result
+
+
 def clip(boxes: FloatArray, width: int, height: int) -> FloatArray:
     """(n, 4) the boxes' parts inside an image of width x height pixels."""
     limit = np.array([width, height, width, height], boxes.dtype)
@@ -70,8 +77,8 @@ def nms(boxes: FloatArray, scores: FloatArray, threshold: float, most: int = 0) 
     ranked = boxes[order]
     for start in range(0, len(order), _BLOCK):
         block = ranked[start : start + _BLOCK]
-        alive = ~_collide(block, ranked[kept], threshold).any(axis=1)
-        free: BoolArray = ~_collide(block, block, threshold)
+        alive = np.logical_not(_collide(block, ranked[kept], threshold).any(axis=1))
+        free = np.logical_not(_collide(block, block, threshold))
         while len(kept) < most or not most:
             i = int(alive.argmax())
             if not alive[i]:

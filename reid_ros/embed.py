@@ -11,7 +11,7 @@ from reid_ros import boxes as geometry
 from reid_ros.config import EmbedConfig
 from reid_ros.images import crop_batch, normalise
 from reid_ros.model import Model
-from reid_ros.types import BoolArray, FloatArray, Frame, IntArray, Tracks
+from reid_ros.types import FloatArray, Frame, IntArray, Tracks
 
 NS = 1_000_000_000
 FIRST_CROPS = 4
@@ -22,16 +22,30 @@ BETTER = 1.25
 """A crop of this many times the best quality so far is clearly better."""
 GATE = 0.15
 """Crops of lower quality are not embedded at all."""
+NEAR = (0.03, 0.3)
+"""A neighbour that covers this share of a box is about to hide it: the last clean crops."""
 FULL_HEIGHT_PX = 128.0
 """Half the height of a network's input: less is blurred by enlarging it."""
 
 
-def quality(tracks: Tracks, width: int, height: int, min_height_px: int) -> FloatArray:
+def quality(
+    tracks: Tracks,
+    width: int,
+    height: int,
+    min_height_px: int,
+    cover: FloatArray | None = None,
+) -> FloatArray:
     """(n,) 0 to 1, how well each track's box shows one whole person; 0 where it is predicted.
 
     The product of: height against 128 pixels, the part not covered by people who stand nearer
     (their box ends lower), a penalty where the image cuts the box, one for a shape that is no
     standing person, and the detector's score.
+
+    Args:
+        tracks: of one image.
+        width, height: of the image, pixels.
+        min_height_px: lower boxes have no quality.
+        cover: what `boxes.cover` says of the tracks' boxes; None asks it.
     """
     boxes = tracks.boxes
     n = len(boxes)
@@ -44,9 +58,9 @@ def quality(tracks: Tracks, width: int, height: int, min_height_px: int) -> Floa
     tall = sides[:, 1]
     covered = np.zeros(len(seen), np.float32)
     if len(seen) > 1:
-        cover = geometry.coverage(boxes, boxes)
+        share = geometry.cover(boxes) if cover is None else cover[np.ix_(seen, seen)]
         nearer = boxes[None, :, 3] > boxes[:, None, 3]
-        covered = np.where(nearer, cover, 0.0).max(axis=1)
+        covered = np.where(nearer, share, 0.0).max(axis=1)
     margin = 0.01 * tall
     cut_low = boxes[:, 3] > height - margin
     cut_side = (boxes[:, 0] < margin) | (boxes[:, 2] > width - margin)
@@ -79,14 +93,22 @@ class Schedule:
         self._config = config
         self._looked: dict[int, _Looked] = {}
 
-    def due(self, tracks: Tracks, qualities: FloatArray, stamp_ns: int) -> IntArray:
+    def due(
+        self,
+        tracks: Tracks,
+        qualities: FloatArray,
+        stamp_ns: int,
+        cover: FloatArray | None = None,
+    ) -> IntArray:
         """Rows of the tracks to embed now; they count as looked at."""
         for number in tracks.ended.tolist():
             self._looked.pop(number, None)
         candidates = np.flatnonzero((qualities >= GATE) & tracks.confirmed)
         if not len(candidates):
             return candidates
-        crowded = self._crowded(tracks, candidates)
+        share = geometry.cover(tracks.boxes) if cover is None else cover
+        most = share[candidates].max(axis=1)
+        crowded = (most > NEAR[0]) & (most < NEAR[1])
         numbers = tracks.ids.tolist()
         rows = []
         for row, near in zip(candidates.tolist(), crowded.tolist()):
@@ -105,17 +127,6 @@ class Schedule:
             return True
         hurry = looked.count < FIRST_CROPS or near or value > BETTER * looked.best
         return hurry and waited_s >= FIRST_PERIOD_S
-
-    @staticmethod
-    def _crowded(tracks: Tracks, rows: IntArray) -> BoolArray:
-        """True where a neighbour's box begins to overlap: the last chance of a clean crop."""
-        if len(tracks) < 2:
-            return np.zeros(len(rows), np.bool_)
-        overlap = geometry.iou(tracks.boxes[rows], tracks.boxes)
-        overlap[np.arange(len(rows)), rows] = 0.0
-        most = overlap.max(axis=1)
-        result: BoolArray = (most > 0.02) & (most < 0.2)
-        return result
 
 
 class Embedder:

@@ -359,14 +359,15 @@ class Identifier:
         )  # fmt: skip
 
     def _answer(self, observation: Observation) -> Identities:
-        n = len(observation.tracks)
-        persons = np.zeros(n, np.uint32)
-        values = np.zeros(n, np.float32)
-        confirmed = np.zeros(n, np.bool_)
-        for row, number in enumerate(observation.tracks.ids.tolist()):
+        persons, values, confirmed = [], [], []
+        for number in observation.tracks.ids.tolist():
             track = self.scene.track(observation.camera, number)
-            if track is not None and track.person in self.gallery:
-                persons[row] = track.person
-                values[row] = track.score
-                confirmed[row] = self.gallery[track.person].confirmed
-        return Identities(persons, values, confirmed)
+            known = track is not None and track.person in self.gallery
+            persons.append(track.person if track is not None and known else 0)
+            values.append(track.score if track is not None and known else 0.0)
+            confirmed.append(known and self.gallery[persons[-1]].confirmed)
+        return Identities(
+            np.array(persons, np.uint32),
+            np.array(values, np.float32),
+            np.array(confirmed, np.bool_),
+        )

@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 import onnxruntime
 
-from reid_ros import __version__, card
+from reid_ros import __version__, boxes, card
 from reid_ros.calibration import CAUTIOUS, Calibration
 from reid_ros.config import Config, ConfigError
 from reid_ros.detect import Detector
@@ -282,17 +282,20 @@ class Pipeline:
         """Vectors and qualities of the tracks that are due."""
         rows: list[IntArray] = []
         values: list[FloatArray] = []
+        covers: list[FloatArray] = []
         for frame, tracks in zip(frames, tracked):
             height, width = frame.image.shape[:2]
-            quality_ = quality(tracks, width, height, self.config.embed.min_height_px)
+            cover = boxes.cover(tracks.boxes)
+            quality_ = quality(tracks, width, height, self.config.embed.min_height_px, cover)
             schedule = self._cameras[frame.camera].schedule
-            due = schedule.due(tracks, quality_, frame.stamp_ns)
+            due = schedule.due(tracks, quality_, frame.stamp_ns, cover)
+            covers.append(cover)
             rows.append(due)
             values.append(quality_[due])
         vectors = self._vectors(frames, tracked, rows, early)
         return [
-            Observation(frame.camera, frame.stamp_ns, tracks, due, vector, value)
-            for frame, tracks, due, vector, value in zip(frames, tracked, rows, vectors, values)
+            Observation(frame.camera, frame.stamp_ns, *rest)
+            for frame, *rest in zip(frames, tracked, rows, vectors, values, covers)
         ]
 
     def _vectors(

@@ -38,6 +38,8 @@ class Observation:
         rows: (k,) tracks that got a vector.
         vectors: (k, d) unit vectors.
         qualities: (k,) 0 to 1.
+        cover: (n, n) share of each track's box that lies in each other's, 0 on the diagonal;
+            None computes it.
     """
 
     camera: str
@@ -46,6 +48,16 @@ class Observation:
     rows: IntArray
     vectors: FloatArray
     qualities: FloatArray
+    cover: FloatArray | None = None
+
+    @property
+    def crowded(self) -> BoolArray:
+        """(n,) True where another box covers much of a track's."""
+        if len(self.tracks) < 2:
+            return np.zeros(len(self.tracks), np.bool_)
+        cover = self.cover if self.cover is not None else geometry.cover(self.tracks.boxes)
+        result: BoolArray = cover.max(axis=1) > CROWDED
+        return result
 
 
 @dataclass(slots=True)
@@ -144,7 +156,7 @@ class Scene:
             tracks.boxes,
             (tracks.detection >= 0).tolist(),
             tracks.confirmed.tolist(),
-            _crowded(tracks.boxes).tolist(),
+            observation.crowded.tolist(),
         )
         seen = []
         for number, box, visible, confirmed, crowded in rows:
@@ -236,18 +248,19 @@ class Scene:
         boxes = np.stack([t.box for t in seen])
         cover = geometry.coverage(boxes, boxes)
         apart = (cover <= APART) & (cover.T <= APART)
-        for i, j in np.argwhere(np.triu(apart, 1)).tolist():
-            self._differ(seen[i], seen[j])
-
-    def _differ(self, first: SeenTrack, second: SeenTrack) -> None:
-        a, b = first.person, second.person
-        if a and b:
-            if a != b and a in self._gallery and b in self._gallery:
-                self._gallery.cannot_link(a, b)
-        elif a:
-            second.never.add(a)
-        elif b:
-            first.never.add(b)
+        persons = [t.person if t.person in self._gallery else 0 for t in seen]
+        everybody = set(persons) - {0}
+        alone = (apart.sum(axis=1) == len(seen) - 1).tolist()
+        for row, track in enumerate(seen):
+            beside = everybody
+            if not alone[row]:
+                beside = {persons[i] for i in np.flatnonzero(apart[row]).tolist()} - {0}
+            if not persons[row]:
+                track.never |= beside
+                continue
+            for other in beside - self._gallery[persons[row]].never:
+                if other != persons[row]:
+                    self._gallery.cannot_link(persons[row], other)
 
     def impossible(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> BoolArray:
         """(m, n) True where a track cannot be a person, in the gallery's order."""
@@ -323,16 +336,6 @@ def _near(place: _Place, track: SeenTrack) -> float:
     dy = float(track.box[3] - place.box[3])
     reach = 1.0 + 1.5 * max(elapsed_s, 0.0)
     return float(np.hypot(dx, dy) / height <= reach)
-
-
-def _crowded(boxes: FloatArray) -> BoolArray:
-    """(n,) True where another box covers much of a box."""
-    if len(boxes) < 2:
-        return np.zeros(len(boxes), np.bool_)
-    cover = geometry.coverage(boxes, boxes)
-    np.fill_diagonal(cover, 0.0)
-    result: BoolArray = cover.max(axis=1) > CROWDED
-    return result
 
 
 def _unit(vector: FloatArray) -> FloatArray:
