@@ -15,6 +15,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
@@ -76,6 +77,9 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         super().__init__(
             'reid_node', automatically_declare_parameters_from_overrides=True, **options
         )
+        # rclpy lets a transition that is not possible end the executor, unanswered.
+        service = self._service_change_state
+        service.callback = functools.partial(self._change_state, service.callback)
         self.parameters = Parameters(self, defaults or Config())
         self.config = defaults or Config()
         self.cameras: dict[str, Camera] = {}
@@ -307,6 +311,17 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         )
 
     # services -----------------------------------------------------------------------------------
+
+    def _change_state(self, change: Callable[..., Any], request: Any, response: Any) -> Any:
+        try:
+            return change(request, response)
+        except _rclpy.RCLError as error:
+            self.get_logger().warning(
+                f'transition {request.transition.label or request.transition.id} is not possible '
+                f'while the node is {self._state}: {error}'
+            )
+            response.success = False
+            return response
 
     def _on_select(self, message: String) -> None:
         wanted = message.data.strip()

@@ -5,8 +5,8 @@ import time
 from array import array
 
 import pytest
-from ros_builders import Diagnosis, config, detections, header, image, reid_node
 from rclpy.qos import ReliabilityPolicy
+from ros_builders import Diagnosis, config, detections, header, image, reid_node
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2
 
 from reid_ros.config import CameraConfig
@@ -67,7 +67,7 @@ def test_process_all_uses_every_image_in_moments(ros):
     ros.spin_until(lambda: all(c.images.publishers() for c in node.cameras.values()))
     start = now_ns() - S
     for i in range(30):  # faster than they can be used one by one in a slot
-        for name, sender in senders.items():
+        for sender in senders.values():
             sender.publish(image(start + i * S // 30))
         ros.executor.spin_once(timeout_sec=0.01)
     node.cameras['a'].opened_s = node.cameras['b'].opened_s = 0.0
