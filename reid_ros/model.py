@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import io
 import json
+import re
 import tempfile
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -129,24 +133,27 @@ class Model:
                 )
                 continue
             try:
-                providers = _providers(name, path, card, engine_cache_dir, precision, max_batch)
-                session, placement = _proven(path, card, providers, threads)
+                with _quiet(name):
+                    providers = _providers(
+                        name, path, card, engine_cache_dir, precision, max_batch
+                    )
+                    session, placement = _proven(path, card, providers, threads)
             except ORT_ERRORS as error:
                 if name == 'cpu':
                     raise ModelError(f'{path} does not run: {first_line(error)}') from error
-                reasons.append(f'{name}: {first_line(error)}')
+                reasons.append(f'{name}: {missing_library(name) or first_line(error)}')
                 continue
-            if placement.provider != wanted:
-                reasons.append(f'{name}: its nodes ran on {_counts(placement.nodes)}')
-                if name != 'cpu':
-                    continue
+            if name != 'cpu' and placement.provider != wanted:
+                ran = f'its nodes ran on {_counts(placement.nodes)}'
+                reasons.append(f'{name}: {missing_library(name) or ran}')
+                continue
             reason = '; '.join(reasons) if _matters(backend, reasons) else ''
             if reason and strict and (backend != 'auto' or name == 'cpu'):
                 break
             return Model(session, path, card, name, placement, reason, max_batch)
         raise ModelError(
-            f'{path.name}: backend {backend} is demanded (backend_strict) but would fall back to '
-            f'the CPU: {"; ".join(reasons)}. Install an onnxruntime with that provider '
+            f'{path.name}: backend {backend} is demanded (backend_strict) but would fall back: '
+            f'{"; ".join(reasons)}. Install an onnxruntime with that provider '
             "('reid_ros doctor' says what is missing), or set backend: cpu or "
             'backend_strict: false'
         )
@@ -335,6 +342,36 @@ def _counts(nodes: Mapping[str, int]) -> str:
     return ', '.join(f'{name} ({n})' for name, n in nodes.items()) or 'no provider'
 
 
+def missing_library(name: str) -> str:
+    """What the backend's part of ONNX Runtime cannot find on this machine, '' where nothing."""
+    word = name.removeprefix('ort_')
+    for path in (Path(ort.__file__).parent / 'capi').glob(f'*onnxruntime_providers_{word}.*'):
+        try:
+            ctypes.CDLL(str(path))
+        except OSError as error:
+            # Loaded alone it also misses symbols of ONNX Runtime itself; those are no news.
+            if 'cannot open shared object' in str(error):
+                return str(error)
+    return ''
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Try a backend without ONNX Runtime's own words on the terminal; the reason is told later."""
+    if name == 'cpu':
+        yield
+        return
+    ort.set_default_logger_severity(4)
+    try:
+        if hasattr(ort, 'preload_dlls'):  # finds the CUDA libraries that pip installed
+            with contextlib.redirect_stdout(io.StringIO()):
+                ort.preload_dlls()
+        yield
+    finally:
+        ort.set_default_logger_severity(2)
+
+
 def first_line(error: BaseException) -> str:
     """What an exception says, without ONNX Runtime's stack of calls."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return re.sub(r'^/\S+\.cc:\d+ .*\) (?=[A-Z])', '', line)

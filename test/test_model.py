@@ -149,6 +149,23 @@ def test_auto_on_a_build_for_the_cpu_is_no_fallback(tmp_path):
         assert (model.provider, model.fallback_reason) == ('cpu', '')
 
 
+def test_a_failure_while_running_is_told_with_the_file(tmp_path):
+    path = networks.means(tmp_path / 'toy.onnx')
+    with load(path, networks.appearance()) as model, pytest.raises(ModelError) as error:
+        model.infer(np.zeros((1, 3, 9, 4), np.float32))
+    assert str(error.value).startswith('toy.onnx failed: ')
+    assert '\n' not in str(error.value)
+
+
+def test_a_network_that_cannot_run_is_told(tmp_path):
+    path = networks.constant(
+        tmp_path / 'toy.onnx', {'v': np.ones((1, 3), np.float32)}, height=8, width=4,
+        extra=[('size', 'int64', 3)],
+    )  # fmt: skip
+    with pytest.raises(ModelError, match=r'toy\.onnx does not run: .*size'):
+        load(path, networks.appearance(input={'extra': ['size size_wh']}))
+
+
 def test_an_unknown_backend_is_refused(tmp_path):
     path = networks.means(tmp_path / 'toy.onnx')
     with pytest.raises(ModelError, match='choose auto, ort_tensorrt'):
