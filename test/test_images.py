@@ -129,6 +129,18 @@ def test_an_image_of_the_right_size_is_taken_over_pixel_by_pixel():
     np.testing.assert_array_equal(crop_batch(image, whole, spec)[0], image)
 
 
+@pytest.mark.parametrize(
+    ('resize', 'way'),
+    [('linear', cv2.INTER_LINEAR), ('area', cv2.INTER_AREA), ('cubic', cv2.INTER_CUBIC)],
+)
+def test_the_card_chooses_the_interpolation(resize, way):
+    image = np.random.default_rng(4).integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    spec = Input(height=20, width=30, order='bgr', resize=resize)
+    np.testing.assert_array_equal(
+        drawn(image, spec)[0], cv2.resize(image, (30, 20), interpolation=way)
+    )
+
+
 def test_crops_are_cut_at_the_images_border():
     image = picture(60, 90)
     spec = Input(height=20, width=10, order='bgr')
