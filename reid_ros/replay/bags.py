@@ -10,14 +10,14 @@ from pathlib import Path
 import apsw
 from rosbags.rosbag2 import Reader, ReaderError
 
-from reid_ros.replay.salvage import Damage, Raw, mcap_messages, sqlite_messages
+from reid_ros.replay.salvage import CORRUPT_CHUNK, Damage, Raw, mcap_messages, sqlite_messages
 from reid_ros.replay.source import SourceError
 
 FILES = ('.mcap', '.db3')
 # What rosbags lets through, beside its own error, where a file is torn in the wrong place.
 TORN = (
     ReaderError, OSError, AssertionError, struct.error, TypeError, KeyError, ValueError, EOFError,
-    RuntimeError, IndexError, sqlite3.Error, apsw.Error,
+    RuntimeError, IndexError, sqlite3.Error, apsw.Error, CORRUPT_CHUNK,
 )  # fmt: skip
 
 

@@ -9,12 +9,14 @@ import io
 import sqlite3
 import struct
 import sys
+import uuid
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+import apsw
 from lz4.frame import decompress as lz4_decompress  # type: ignore[import-untyped]
 
 if sys.version_info >= (3, 14):
@@ -26,6 +28,7 @@ MAGIC = b'\x89MCAP0\r\n'
 # Opcodes of the mcap specification, version 0 (mcap.dev/spec).
 _SCHEMA, _CHANNEL, _MESSAGE, _CHUNK, _DATA_END = 0x03, 0x04, 0x05, 0x06, 0x0F
 _CUT_CHUNK = 1 << 26  # what is read of a chunk whose length cannot be true
+CORRUPT_CHUNK = zstd.ZstdError
 _CORRUPT = (struct.error, ValueError, RuntimeError, EOFError, zstd.ZstdError, UnicodeDecodeError)
 
 
@@ -143,31 +146,83 @@ def _chunk(body: bytes, damage: Damage) -> bytes:
 def sqlite_messages(path: Path, damage: Damage) -> Iterator[Raw]:
     """Every message of a database that can still be read, in the order it was written.
 
-    A write-ahead log beside the database, left by a recorder that was killed, is read too.
+    A write-ahead log beside the database, left by a recorder that was killed, is read too; of a
+    database that is cut off, the messages in front of the cut.
     """
-    for mode in ('mode=ro', 'immutable=1'):
+    for number, connect in enumerate((_with_log, _as_it_is, _cut_off)):
+        first = True
         try:
-            database = sqlite3.connect(f'{path.resolve().as_uri()}?{mode}', uri=True)
-        except sqlite3.Error as error:
-            damage.add(str(error))
-            continue
-        try:
-            topics = {
-                row[0]: (row[1], row[2])
-                for row in database.execute('SELECT id, name, type FROM topics')
-            }
-            cursor = database.execute(
-                'SELECT topic_id, timestamp, data FROM messages NOT INDEXED ORDER BY id'
-            )
-            for topic_id, stamp, data in cursor:
-                name, kind = topics.get(topic_id, ('', ''))
-                yield Raw(name, kind, stamp, data)
-        except sqlite3.OperationalError as error:
-            if mode == 'mode=ro' and 'unable to open' in str(error):
-                continue
-            damage.add(str(error))
-        except sqlite3.Error as error:
-            damage.add(str(error))
-        finally:
-            database.close()
-        return
+            database = connect(path)
+            try:
+                for raw in _rows(database):
+                    first = False
+                    yield raw
+                return
+            finally:
+                database.close()
+        except (sqlite3.Error, apsw.Error) as error:
+            if not first or number == 2:
+                damage.add(str(error))
+                return
+
+
+def _rows(database: Any) -> Iterator[Raw]:
+    topics = {key: (name, kind) for key, name, kind in database.execute(
+        'SELECT id, name, type FROM topics'
+    )}  # fmt: skip
+    # By id and not by the index of times, which may be torn while the table is whole.
+    for topic_id, stamp, data in database.execute(
+        'SELECT topic_id, timestamp, data FROM messages NOT INDEXED ORDER BY id'
+    ):
+        name, kind = topics.get(topic_id, ('', ''))
+        yield Raw(name, kind, stamp, data)
+
+
+def _with_log(path: Path) -> Any:
+    return sqlite3.connect(f'{path.resolve().as_uri()}?mode=ro', uri=True)
+
+
+def _as_it_is(path: Path) -> Any:
+    return sqlite3.connect(f'{path.resolve().as_uri()}?immutable=1', uri=True)
+
+
+def _cut_off(path: Path) -> Any:
+    return _LenientConnection(path)
+
+
+class _LenientConnection:
+    def __init__(self, path: Path) -> None:
+        name = f'reid_ros-{uuid.uuid4()}'
+        self._vfs = _Lenient(name)  # must live as long as the connection
+        self._database = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=name)
+
+    def execute(self, text: str) -> Any:
+        return self._database.execute(text)
+
+    def close(self) -> None:
+        self._database.close()
+
+
+class _Lenient(apsw.VFS):
+    """Opens databases that are shorter than they say.
+
+    SQLite believes the length in the header where 'version-valid-for' (bytes 92 to 95) equals the
+    change counter (24 to 27), and else the size of the file (sqlite.org/fileformat2.html, 1.3.7).
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, base='')
+
+    def xOpen(self, name: Any, flags: list[int]) -> Any:
+        """A file whose header does not insist."""
+        return _LenientFile('', name, flags)
+
+
+class _LenientFile(apsw.VFSFile):
+    def xRead(self, amount: int, offset: int) -> bytes:
+        """The bytes of the file; another 'version-valid-for' in the header."""
+        data = bytearray(super().xRead(amount, offset))
+        if offset <= 92 and offset + len(data) >= 96 and offset <= 24:
+            counter = int.from_bytes(data[24 - offset : 28 - offset], 'big')
+            data[92 - offset : 96 - offset] = ((counter + 1) % 2**32).to_bytes(4, 'big')
+        return bytes(data)

@@ -1,0 +1,1 @@
+"""Beside the tests, so that the builders in this folder can be imported from every folder."""
