@@ -183,6 +183,7 @@ class Identifier:
         for number in track.never:
             if number in self.gallery and number != track.person:
                 self.gallery.cannot_link(track.person, number)
+        track.never.clear()  # it is the person's now: after an exchange the track is another's
 
     # -- is it still so ------------------------------------------------------------------------
 
@@ -239,8 +240,8 @@ class Identifier:
         best = int(np.argmax(llr))
         others = found.llr[0].copy()
         others[best] = -np.inf
-        margin = float(llr[best] - others.max())
-        if accepted[best] and margin >= MARGIN:
+        margin = float(llr[best] - others.max()) if accepted[best] else 0.0
+        if margin >= MARGIN:
             score = found.probability(0, best)
             track.restart()
             self._bind(track, int(found.persons[best]), score, margin, stamp_ns)
@@ -320,20 +321,19 @@ class Identifier:
         if self._swept_ns is not None and 0 <= stamp_ns - self._swept_ns < NS:
             return
         self._swept_ns = stamp_ns
-        visible = {track.person for track in self.scene.visible()}
         for person in list(self.gallery):
             ttl = self.keep.ttl_s if person.confirmed else min(self.keep.ttl_s, PROVISIONAL_TTL_S)
-            old = stamp_ns - person.last_ns > ttl * NS
-            if old and not person.name and person.number not in visible:
+            if stamp_ns - person.last_ns > ttl * NS and not person.name:
                 self._expire(person, stamp_ns)
 
     def _make_room(self, stamp_ns: int) -> None:
-        if len(self.gallery) < self.keep.max_persons:
+        surplus = len(self.gallery) - self.keep.max_persons + 1
+        if surplus <= 0:
             return
         visible = {track.person for track in self.scene.visible()}
         others = [p for p in self.gallery if p.number not in visible and not p.name]
-        if others:
-            self._expire(min(others, key=lambda p: (p.confirmed, p.last_ns)), stamp_ns)
+        for person in sorted(others, key=lambda p: (p.confirmed, p.last_ns))[:surplus]:
+            self._expire(person, stamp_ns)
 
     def _expire(self, person: Person, stamp_ns: int) -> None:
         self.gallery.forget(person.number)

@@ -226,12 +226,23 @@ class Scene:
             if gone in track.never:
                 track.never.discard(gone)
                 track.never.add(into)
+        self._let_go(into)
         for places in self._places.values():
             place = places.pop(gone, None)
             if place is not None and (
                 into not in places or places[into].stamp_ns < place.stamp_ns
             ):
                 places[into] = place
+
+    def _let_go(self, number: int) -> None:
+        """Leave a person to the track seen last, and to those that may see them beside it."""
+        holders = [track for track in self.alive() if track.person == number]
+        kept: list[SeenTrack] = []
+        for track in sorted(holders, key=lambda t: t.seen_ns, reverse=True):
+            if all(self._topology.overlap(track.camera, other.camera) for other in kept):
+                kept.append(track)
+            else:
+                track.restart()
 
     # -- who cannot be whom --------------------------------------------------------------------
 
@@ -306,10 +317,10 @@ class Scene:
         )
 
     def rivals(self, track: SeenTrack, number: int) -> list[SeenTrack]:
-        """Visible tracks that hold a person whom another track claims, where both cannot."""
+        """Tracks that hold a person whom another track claims, where both cannot; coasting too."""
         return [
             other
-            for other in self.visible()
+            for other in self.alive()
             if other is not track
             and other.person == number
             and not self._topology.overlap(other.camera, track.camera)
