@@ -116,7 +116,13 @@ class Gallery:
         return person
 
     def insert(self, person: Person) -> None:
-        """Add a person who already has a number."""
+        """Add a person who already has a number.
+
+        Raises:
+            GalleryError: somebody else has it.
+        """
+        if person.number in self._persons:
+            raise GalleryError(f'there is a person {person.number} already')
         slot = len(self._persons)
         if slot == len(self._numbers):
             self._grow(max(16, 2 * slot))
@@ -128,13 +134,29 @@ class Gallery:
         self.changed.add(person.number)
         self.next_number = max(self.next_number, person.number + 1)
 
+    def expect(self, length: int) -> None:
+        """Take vectors of this length from now on.
+
+        Raises:
+            GalleryError: the gallery holds vectors of another length.
+        """
+        if self._length == length:
+            return
+        if self._length:
+            raise GalleryError(
+                f'a vector of {length} numbers does not fit a gallery of {self._length}: clear it '
+                "with 'reid_ros gallery clear' or use the model it was filled with"
+            )
+        self._length = length
+        self._vectors = np.zeros((len(self._numbers), PROTOTYPES, length), np.float32)
+
     def learn(self, number: int, vector: FloatArray, camera: str, weight: float) -> None:
         """Let a unit vector, seen by a camera, count for a person.
 
         It joins the nearest prototype of that camera, or founds one where it is new; where no
         place is left, the two most alike prototypes become one.
         """
-        self._fit(len(vector))
+        self.expect(len(vector))
         slot = self._slot[number]
         place = self._camera_number(camera)
         vectors, cameras = self._vectors[slot], self._camera[slot]
@@ -167,7 +189,7 @@ class Gallery:
         """Give a person the prototypes that `prototypes` returned."""
         slot = self._slot[number]
         for row, (camera, weight, vector) in enumerate(list(prototypes)[:PROTOTYPES]):
-            self._fit(len(vector))
+            self.expect(len(vector))
             self._vectors[slot, row] = vector
             self._weights[slot, row] = weight
             self._camera[slot, row] = self._camera_number(camera)
@@ -175,11 +197,11 @@ class Gallery:
     def closeness(self, vectors: FloatArray, cameras: Sequence[str]) -> Closeness:
         """How close (m, d) unit vectors, each seen by the camera of its row, are to everyone."""
         n = len(self._persons)
-        numbers = self._numbers[:n]
+        numbers = self._numbers[:n].copy()
         if not n or not self._length:
             nothing = np.full((len(vectors), n), np.nan, np.float32)
             return Closeness(numbers, nothing, nothing)
-        self._fit(vectors.shape[1])
+        self.expect(vectors.shape[1])
         block = self._vectors[:n].reshape(n * PROTOTYPES, self._length)
         cosines = (vectors @ block.T).reshape(len(vectors), n, PROTOTYPES)
         places = np.array([self._cameras.get(camera, -2) for camera in cameras])
@@ -191,7 +213,7 @@ class Gallery:
         self, vectors: FloatArray, cameras: Sequence[str], numbers: Sequence[int]
     ) -> Closeness:
         """(m, 1) how close each vector is to the one person whose number stands in its row."""
-        self._fit(vectors.shape[1])
+        self.expect(vectors.shape[1])
         slots = [self._slot[number] for number in numbers]
         cosines = np.einsum('md,mpd->mp', vectors, self._vectors[slots])
         places = np.array([self._cameras.get(camera, -2) for camera in cameras])
@@ -283,9 +305,10 @@ class Gallery:
         self.removed.add(number)
 
     def clear(self) -> None:
-        """Forget everybody."""
+        """Forget everybody; vectors of any length may follow."""
         for number in list(self._persons):
             self.forget(number)
+        self._length = 0
 
     def _grow(self, size: int) -> None:
         n = len(self._persons)
@@ -294,17 +317,6 @@ class Gallery:
             new = np.zeros((size, *old.shape[1:]), old.dtype)
             new[:n] = old[:n]
             setattr(self, name, new)
-
-    def _fit(self, length: int) -> None:
-        if self._length == length:
-            return
-        if self._length:
-            raise GalleryError(
-                f'a vector of {length} numbers does not fit a gallery of {self._length}: clear it '
-                "with 'reid_ros gallery clear' or use the model it was filled with"
-            )
-        self._length = length
-        self._vectors = np.zeros((len(self._numbers), PROTOTYPES, length), np.float32)
 
     def _camera_number(self, camera: str) -> int:
         return self._cameras.setdefault(camera, len(self._cameras))

@@ -174,6 +174,8 @@ class Scene:
                 self.note(track)
             seen.append(track)
         self.seen[camera] = seen
+        if len(observation.rows):
+            self._gallery.expect(observation.vectors.shape[1])
         numbers = tracks.ids[observation.rows].tolist()
         for number, vector, value in zip(
             numbers, observation.vectors, observation.qualities.tolist()
