@@ -116,7 +116,7 @@ class Camera:
             topic += '/compressed'
         kind = CompressedImage if compressed else Image
         self.images = Subscription(
-            node, kind, topic, self._on_image, self.config.qos, depth, overrides
+            node, kind, topic, self._on_image, self.config.qos, depth, overrides, watched=True
         )
         self._others = []
         info = self.config.camera_info_topic or f'{name}/camera_info'

@@ -29,6 +29,7 @@ from reid_ros.ros.diagnostics import advice, camera_status, image_topics, node_s
 from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
 from reid_ros.ros.outputs import Outputs
 from reid_ros.ros.parameters import Parameters
+from reid_ros.ros.subscribe import QUIET, QUIET_PUBLISHER
 from reid_ros.ros.target import Target
 from reid_ros.ros.worker import Worker
 from reid_ros.types import ReidError
@@ -95,8 +96,12 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         # A misspelt name is refused in configure; rclpy would not even make its topics.
         usable = [] if self.parameters.problems else self.parameters.camera_names
         self._outputs = Outputs(self, usable)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_subscription(String, '~/select_target', self._on_select, 10)
+        self._diagnostics = self.create_publisher(
+            DiagnosticArray, '/diagnostics', 10, event_callbacks=QUIET_PUBLISHER
+        )
+        self.create_subscription(
+            String, '~/select_target', self._on_select, 10, event_callbacks=QUIET
+        )
         self.create_service(SetBool, '~/enable', self._on_enable)
         for name, call in (
             ('reset_tracks', self._reset_tracks),
@@ -108,6 +113,11 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         self.create_timer(DIAGNOSE_S, self._diagnose, clock=steady)
         self.create_timer(LOCKED_S, self._publish_locked, clock=steady)
         self.create_timer(TEND_S, self._tend, clock=steady)
+
+    @property
+    def worker(self) -> Worker | None:
+        """The thread that works, while the node is active."""
+        return self._worker
 
     @property
     def autostart(self) -> bool:

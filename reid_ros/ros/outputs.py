@@ -28,6 +28,7 @@ from reid_ros.ros import picture, vision
 from reid_ros.ros.diagnostics import event_status
 from reid_ros.ros.ground import Lens, Places, by_height, on_ground
 from reid_ros.ros.markers import Markers, Standing
+from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import sightings_table, table_to_cloud
 from reid_ros.ros.target import Aim, Target
 from reid_ros.types import Frame, Moment, Sightings
@@ -130,6 +131,7 @@ class Outputs:
             kind,
             topic,
             profile,
+            event_callbacks=QUIET_PUBLISHER,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
 

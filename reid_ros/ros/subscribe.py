@@ -16,9 +16,22 @@ from rclpy.qos import (
 from rclpy.qos_overriding_options import QoSOverridingOptions
 
 try:
-    from rclpy.event_handler import SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.event_handler import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
 except ImportError:  # Humble
-    from rclpy.qos_event import SubscriptionEventCallbacks, UnsupportedEventTypeError
+    from rclpy.qos_event import (
+        PublisherEventCallbacks,
+        SubscriptionEventCallbacks,
+        UnsupportedEventTypeError,
+    )
+
+# rclpy watches some events of every publisher and subscription by default, and its executor looks
+# at each of them on every turn: with 30 publishers that cost more than receiving the images.
+QUIET_PUBLISHER = PublisherEventCallbacks(use_default_callbacks=False)
+QUIET = SubscriptionEventCallbacks(use_default_callbacks=False)
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 
@@ -36,6 +49,7 @@ class Subscription:
         depth: messages that wait in the middleware.
         overrides: names of the parameters given to the node; a reliability among its
             `qos_overrides` settles the matter.
+        watched: hear of misfits and losses at once, for what each turn of the executor then costs.
     """
 
     def __init__(
@@ -47,9 +61,11 @@ class Subscription:
         qos: str = 'auto',
         depth: int = 10,
         overrides: Collection[str] = (),
+        *,
+        watched: bool = False,
     ) -> None:
         self._node, self._kind, self._topic, self._callback = node, kind, topic, callback
-        self._depth = depth
+        self._depth, self._watched = depth, watched
         self._auto = qos == 'auto'
         self._reliability = BEST_EFFORT if qos == 'sensor_data' else RELIABLE
         self._misfit = False
@@ -114,6 +130,9 @@ class Subscription:
             reliability=self._reliability,
             durability=DurabilityPolicy.VOLATILE,
         )
+        if not self._watched:
+            self._subscription = self._make(profile, kinds)
+            return
         try:
             self._subscription = self._make(
                 profile, kinds, incompatible_qos=self._on_misfit, message_lost=self._on_lost
@@ -127,7 +146,7 @@ class Subscription:
             self._topic,
             self._callback,
             profile,
-            event_callbacks=SubscriptionEventCallbacks(**events),
+            event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False, **events),
             qos_overriding_options=QoSOverridingOptions(kinds),
         )
 

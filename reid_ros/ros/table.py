@@ -9,6 +9,7 @@ Reading `<camera>/sightings` needs numpy alone, and copies nothing:
 
 from __future__ import annotations
 
+import functools
 from array import array
 from typing import Any
 
@@ -47,21 +48,29 @@ def table_to_cloud(table: AnyArray, header: Any) -> Any:
         table: (n,) of any structured dtype of 1 to 4 byte integers and floats.
         header: std_msgs/Header, used as it is.
     """
-    from sensor_msgs.msg import PointCloud2, PointField
+    from sensor_msgs.msg import PointCloud2
 
     kind = table.dtype
-    if kind.names is None or kind.fields is None:
-        raise ValueError(f'{kind} has no columns')
     cloud = PointCloud2(header=header, height=1, width=len(table), is_dense=True)
-    cloud.fields = [
-        PointField(name=name, offset=int(offset), datatype=_NUMBERS[column.str[1:]], count=1)
-        for name, (column, offset) in ((n, kind.fields[n][:2]) for n in kind.names)
-    ]
+    cloud.fields = _columns(kind)
     cloud.is_bigendian = False
     cloud.point_step = kind.itemsize
     cloud.row_step = kind.itemsize * len(table)
     cloud.data = array('B', table.tobytes())
     return cloud
+
+
+@functools.lru_cache(maxsize=16)
+def _columns(kind: np.dtype[Any]) -> list[Any]:
+    """The sensor_msgs/PointField of each column."""
+    from sensor_msgs.msg import PointField
+
+    if kind.names is None or kind.fields is None:
+        raise ValueError(f'{kind} has no columns')
+    return [
+        PointField(name=name, offset=int(offset), datatype=_NUMBERS[column.str[1:]], count=1)
+        for name, (column, offset) in ((n, kind.fields[n][:2]) for n in kind.names)
+    ]
 
 
 def cloud_to_table(cloud: Any) -> AnyArray:

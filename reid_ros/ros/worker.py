@@ -47,6 +47,7 @@ class Worker:
         self.lock = threading.Lock()
         self.cost_s: dict[str, float] = {}
         self.problem = ''
+        self.cpu_s = self.decode_s = 0.0  # processor time of this thread, and of decoding in it
         self._pipeline, self._intake, self._cameras = pipeline, intake, cameras
         self._outputs, self._target, self._clock = outputs, target, clock
         self._stopping = threading.Event()
@@ -80,9 +81,12 @@ class Worker:
             arrivals = self._intake.take(IDLE_S)
             if arrivals:
                 self._step(arrivals)
+                self.cpu_s = time.thread_time()
 
     def _step(self, arrivals: list[Arrival]) -> None:
+        began = time.thread_time()
         shots = [shot for arrival in arrivals if (shot := self._shot(arrival)) is not None]
+        self.decode_s += time.thread_time() - began
         if not shots:
             return
         frames = [shot.frame for shot in shots]

@@ -1,0 +1,161 @@
+"""The node on images of other processes, measured: `python -m reid_ros.ros.measure cam1 cam2 ...`.
+
+Writes one JSON object per sample to standard output, and at the end, when no image has come for a
+while, one of the whole run. `reid_ros bench node` and the soak test start it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+
+from reid_ros.config import CameraConfig, Config, ModelConfig
+from reid_ros.ros.diagnostics import percentiles_ms
+from reid_ros.ros.node import ReidNode
+from reid_ros.types import ReidError
+
+# Publishers are gone when nothing has come for so long.
+SILENCE_S = 3.0
+
+
+def rss_mb() -> float:
+    """Memory of this process, MB."""
+    with open('/proc/self/statm', encoding='ascii') as file:
+        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+
+
+def cpu_s() -> float:
+    """Processor time of this process, seconds."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+class Measurement:
+    """Spins a node and keeps the figures.
+
+    Args:
+        node: active.
+        warm_s: seconds after the first image that do not count for the CPU figure.
+        sample_s: seconds between two samples.
+    """
+
+    def __init__(self, node: ReidNode, warm_s: float, sample_s: float) -> None:
+        self._node, self._warm_s, self._sample_s = node, warm_s, sample_s
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(node)
+
+    def run(self, wait_s: float) -> dict[str, Any]:
+        """Until the publishers end; raises ReidError where none begins within wait_s."""
+        end = time.monotonic() + wait_s
+        while not self._received():
+            if time.monotonic() > end:
+                raise ReidError(f'no image came within {wait_s:.0f} s')
+            self._executor.spin_once(timeout_sec=0.1)
+        start = time.monotonic()
+        while time.monotonic() < start + self._warm_s:
+            self._executor.spin_once(timeout_sec=0.1)
+        # The last state in which images came is the end of what is measured.
+        began = latest = self._state()
+        sampled = start
+        while time.monotonic() < latest[0] + SILENCE_S:
+            self._executor.spin_once(timeout_sec=0.1)
+            now = time.monotonic()
+            if self._received() > latest[1]:
+                latest = self._state()
+            if now > sampled + self._sample_s:
+                sampled = now
+                self._sample(now - start)
+        seconds, images, whole, receive = (b - a for a, b in zip(began, latest))
+        return {
+            **self._counts(),
+            'rate_hz': images / max(seconds, 1e-9),
+            'receive_ms_per_image': 1e3 * receive / max(images, 1),
+            'cpu_ms_per_image': 1e3 * whole / max(images, 1),
+            'cpu_share': whole / max(seconds, 1e-9),
+            'rss_mb': rss_mb(),
+        }
+
+    def _state(self) -> tuple[float, int, float, float]:
+        """Time, images, and CPU seconds: of everything, and of receiving and decoding."""
+        worker, whole = self._node.worker, cpu_s()
+        rest = worker.cpu_s - worker.decode_s if worker else 0.0
+        return time.monotonic(), self._received(), whole, whole - rest
+
+    def _received(self) -> int:
+        return sum(c.health.counts['received'] for c in self._node.cameras.values())
+
+    def _counts(self) -> dict[str, Any]:
+        cameras = self._node.cameras.values()
+        latencies = [value for camera in cameras for value in list(camera.health.latencies)]
+        p50, p95 = percentiles_ms(latencies)
+
+        def total(name: str) -> int:
+            return sum(camera.health.counts[name] for camera in cameras)
+
+        return {
+            'received': self._received(),
+            'processed': total('processed'),
+            'dropped_by_policy': total('dropped_by_policy'),
+            'lost_said_by_middleware': sum(camera.images.lost for camera in cameras),
+            'lost_by_stamp_gaps': sum(camera.missing for camera in cameras),
+            'latency_p50_ms': p50,
+            'latency_p95_ms': p95,
+        }
+
+    def _sample(self, seconds: float) -> None:
+        gc.collect()
+        _tell({'sample': {'seconds': seconds, 'rss_mb': rss_mb(), **self._counts()}})
+
+
+def _tell(values: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(values) + '\n')
+    sys.stdout.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure one run."""
+    parser = argparse.ArgumentParser(prog='reid_ros.ros.measure', description=__doc__)
+    parser.add_argument('cameras', nargs='+')
+    parser.add_argument('--transport', default='raw', choices=('raw', 'compressed'))
+    parser.add_argument('--detector', default='none', help='model; none only receives')
+    parser.add_argument('--appearance', default='none')
+    parser.add_argument('--warm', type=float, default=2.0)
+    parser.add_argument('--sample', type=float, default=1e9)
+    parser.add_argument('--wait', type=float, default=30.0)
+    args = parser.parse_args(arguments)
+    who = 'none' if args.detector == 'none' else 'model'
+    camera = CameraConfig(transport=args.transport, detections=who)
+    config = Config(
+        model=ModelConfig(detector=args.detector, appearance=args.appearance),
+        camera_names=tuple(args.cameras),
+        cameras=dict.fromkeys(args.cameras, camera),
+    )
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    node = ReidNode(config)
+    try:
+        if not node.start():
+            raise ReidError(node.problem)
+        _tell({'result': Measurement(node, args.warm, args.sample).run(args.wait)})
+    except ReidError as error:
+        sys.stderr.write(f'{error}\n')
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        node.close()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
