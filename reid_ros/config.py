@@ -74,8 +74,8 @@ class TrackConfig:
     """Tracking within one camera."""
 
     low_score: float = setting(0.1, 'detections below it are ignored', 0.0, 1.0)
-    high_score: float = setting(0.5, 'detections above it are matched first', 0.0, 1.0)
-    new_score: float = setting(0.6, 'lowest score that starts a track', 0.0, 1.0)
+    high_score: float = setting(0.6, 'detections above it are matched first', 0.0, 1.0)
+    new_score: float = setting(0.7, 'lowest score that starts a track', 0.0, 1.0)
     max_age_s: float = setting(
         2.0, 'seconds without a detection until a track ends', 0.0, 30.0, live=True
     )

@@ -2,7 +2,7 @@
 
 The state of a box is its centre, its size and how fast these four change. With independent noise
 the eight states split into four filters of two states, and the covariances into three numbers
-each, so predicting and correcting every track is elementwise arithmetic.
+each, so predicting and correcting all tracks takes a few array operations.
 
 Time is continuous: velocity is an Ornstein-Uhlenbeck process, white acceleration that fades with
 a time constant, so any interval between two frames has an exact transition. For short intervals
@@ -36,7 +36,7 @@ class Noise:
         fade_s: time constant with which speed fades, seconds.
     """
 
-    measured: tuple[float, float, float, float] = (0.06, 0.06, 0.08, 0.08)
+    measured: tuple[float, float, float, float] = (0.12, 0.12, 0.16, 0.16)
     speed: tuple[float, float, float, float] = (1.0, 0.4, 0.2, 0.2)
     drift: tuple[float, float, float, float] = (1.2, 0.6, 0.4, 0.4)
     fade_s: tuple[float, float, float, float] = (4.0, 4.0, 0.5, 0.5)
@@ -53,92 +53,97 @@ class BoxFilter:
         noise = noise or Noise()
         self._measured = np.square(np.array(noise.measured))[:, None]
         self._speed = np.square(np.array(noise.speed))[:, None]
-        self._drift = np.square(np.array(noise.drift))[:, None]
-        self._fade_s = np.array(noise.fade_s)[:, None]
-        self._state = np.zeros((5, 4, 32))
-        self._steps: dict[float, tuple[DoubleArray, ...]] = {}
+        self._drift = np.square(np.array(noise.drift))
+        self._fade_s = np.array(noise.fade_s)
+        self._state = np.zeros((4, 5, 32))
+        self._steps: dict[float, tuple[DoubleArray, DoubleArray]] = {}
         self.n = 0
 
     def clear(self) -> None:
         """Forget every box."""
         self.n = 0
 
-    def corners(self) -> tuple[DoubleArray, DoubleArray]:
-        """(2, n) upper left and (2, n) lower right corners, pixels."""
-        mean = self._state[MEAN, :, : self.n]
+    def corners(self) -> FloatArray:
+        """(4, n) x0 y0 x1 y1 of each box, pixels."""
+        mean = self._state[:, MEAN, : self.n]
         half = mean[2:] * 0.5
-        return mean[:2] - half, mean[:2] + half
+        result = np.empty((4, self.n), np.float32)
+        result[:2] = mean[:2] - half
+        result[2:] = mean[:2] + half
+        return result
 
-    def spread(self, rows: IntArray) -> DoubleArray:
+    def spread(self, rows: IntArray) -> FloatArray:
         """(2, len(rows)) standard deviation of the centres, pixels."""
         state = self._state[:, :, rows]
-        area = state[MEAN, 2] * state[MEAN, 3]
-        result: DoubleArray = np.sqrt(state[VAR, :2] * area)
+        area = state[2, MEAN] * state[3, MEAN]
+        result: FloatArray = np.sqrt(state[:2, VAR] * area).astype(np.float32)
         return result
 
     def predict(self, dt_s: float) -> None:
         """Advance every box by dt_s seconds, 0 or more."""
         if not self.n or dt_s == 0.0:
             return
-        stay, reach, twice, square, stay2, var, cov, speed_var = self._step(dt_s)
+        transition, noise = self._step(dt_s)
         state = self._state[:, :, : self.n]
-        mean, speed, var_, cov_, speed_var_ = state
-        mean += reach * speed
-        np.maximum(mean[2:], SMALLEST_PX, out=mean[2:])
-        speed *= stay
-        var_ += twice * cov_
-        var_ += square * speed_var_
-        var_ += var
-        cov_ += reach * speed_var_
-        cov_ *= stay
-        cov_ += cov
-        speed_var_ *= stay2
-        speed_var_ += speed_var
+        moved = transition @ state
+        moved += noise
+        sizes = moved[2:, MEAN]
+        np.maximum(sizes, SMALLEST_PX, out=sizes)
+        state[:] = moved
 
-    def _step(self, dt_s: float) -> tuple[DoubleArray, ...]:
-        """The exact discrete transition and noise of the process over dt_s, (4, 1) each."""
+    def _step(self, dt_s: float) -> tuple[DoubleArray, DoubleArray]:
+        """What dt_s does to (mean, speed, var, cov, speed_var): (4, 5, 5), and (4, 5, 1) added.
+
+        The exact discretisation of the process; the moments of a linear filter are linear too.
+        """
         known = self._steps.get(dt_s)
-        if known is None:
-            tau = self._fade_s
-            x = dt_s / tau
-            gone = -np.expm1(-x)
-            stay = 1.0 - gone
-            reach = tau * gone
-            speed_var = self._drift * tau * 0.5 * -np.expm1(-2.0 * x)
-            cov = self._drift * np.square(reach) * 0.5
-            # The bracket cancels to x ** 3 / 3 for short steps: take the series there.
-            bracket = np.where(
-                x < 0.05,
-                x**3 * (1 / 3 - x * (0.25 - x * 7 / 60)),
-                x - 2.0 * gone - 0.5 * np.expm1(-2.0 * x),
-            )
-            var = self._drift * tau**3 * bracket
-            known = (stay, reach, 2.0 * reach, reach**2, stay**2, var, cov, speed_var)
-            if len(self._steps) > 64:
-                self._steps.clear()
-            self._steps[dt_s] = known
-        return known
+        if known is not None:
+            return known
+        tau = self._fade_s
+        x = dt_s / tau
+        gone = -np.expm1(-x)
+        stay, reach = 1.0 - gone, tau * gone
+        transition = np.zeros((4, 5, 5))
+        for row, column, value in (
+            (MEAN, MEAN, 1.0),
+            (MEAN, SPEED, reach),
+            (SPEED, SPEED, stay),
+            (VAR, VAR, 1.0),
+            (VAR, COV, 2.0 * reach),
+            (VAR, SPEED_VAR, reach * reach),
+            (COV, COV, stay),
+            (COV, SPEED_VAR, stay * reach),
+            (SPEED_VAR, SPEED_VAR, stay * stay),
+        ):
+            transition[:, row, column] = value
+        # The bracket of the variance cancels to x ** 3 / 3 for short steps: the series there.
+        bracket = np.where(
+            x < 0.05,
+            x**3 * (1 / 3 - x * (0.25 - x * 7 / 60)),
+            x - 2.0 * gone - 0.5 * np.expm1(-2.0 * x),
+        )
+        noise = np.zeros((4, 5, 1))
+        noise[:, VAR, 0] = self._drift * tau**3 * bracket
+        noise[:, COV, 0] = self._drift * reach * reach * 0.5
+        noise[:, SPEED_VAR, 0] = self._drift * tau * 0.5 * -np.expm1(-2.0 * x)
+        if len(self._steps) >= 64:
+            self._steps.clear()
+        self._steps[dt_s] = transition, noise
+        return transition, noise
 
-    def correct(self, rows: IntArray, measured: DoubleArray, doubt: DoubleArray | None) -> None:
+    def correct(self, rows: IntArray, measured: DoubleArray) -> None:
         """Move boxes to what was measured.
 
         Args:
             rows: (k,) boxes that were seen.
             measured: (4, k) their centres and sizes, pixels.
-            doubt: (k,) factor on the variance of each measurement; None means 1.
         """
         state = self._state[:, :, rows]
-        mean, speed, var, cov, speed_var = state
-        off = measured - mean
-        total = var + (self._measured if doubt is None else self._measured * doubt)
-        gain = var / total
-        speed_gain = cov / total
-        mean += gain * off
-        speed += speed_gain * off
-        speed_var -= speed_gain * cov
-        np.subtract(1.0, gain, out=gain)
-        var *= gain
-        cov *= gain
+        cov = state[:, COV].copy()
+        gain = state[:, VAR : COV + 1] / (state[:, VAR] + self._measured)[:, None]
+        state[:, :VAR] += gain * (measured - state[:, MEAN])[:, None]
+        state[:, SPEED_VAR] -= gain[:, 1] * cov
+        state[:, VAR : COV + 1] *= 1.0 - gain[:, :1]
         self._state[:, :, rows] = state
 
     def append(self, measured: DoubleArray) -> None:
@@ -149,15 +154,15 @@ class BoxFilter:
         """
         start, self.n = self.n, self.n + measured.shape[1]
         if self.n > self._state.shape[2]:
-            grown = np.zeros((5, 4, 2 * self.n))
+            grown = np.zeros((4, 5, 2 * self.n))
             grown[:, :, :start] = self._state[:, :, :start]
             self._state = grown
         new = self._state[:, :, start : self.n]
-        new[MEAN] = measured
-        new[SPEED] = 0.0
-        new[VAR] = self._measured
-        new[COV] = 0.0
-        new[SPEED_VAR] = self._speed
+        new[:, MEAN] = measured
+        new[:, SPEED] = 0.0
+        new[:, VAR] = self._measured
+        new[:, COV] = 0.0
+        new[:, SPEED_VAR] = self._speed
 
     def keep(self, first: int, kept: IntArray) -> None:
         """Drop boxes.
@@ -179,41 +184,39 @@ class BoxFilter:
             ego: (3, 3) from the pixels of the previous frame to this one's, as `homography` gives.
 
         Returns:
-            (n,) bool, False for boxes that it sends behind the camera; these are left in place.
+            (n,) bool, False for boxes that it sends behind the camera; their states are void.
         """
         state = self._state[:, :, : self.n]
-        mean, speed, _, _, _ = state
-        x, y = mean[0], mean[1]
-        depth = ego[2, 0] * x + ego[2, 1] * y + ego[2, 2]
+        centre, speed, var = state[:2, MEAN], state[:2, SPEED], state[:2, VAR:]
+        seen = ego[:, :2] @ centre
+        seen += ego[:, 2:]
+        depth = seen[2]
         ahead: BoolArray = depth > 1e-3
-        depth = np.where(ahead, depth, 1.0)
-        u = (ego[0, 0] * x + ego[0, 1] * y + ego[0, 2]) / depth
-        v = (ego[1, 0] * x + ego[1, 1] * y + ego[1, 2]) / depth
-        xx, xy = (ego[0, 0] - u * ego[2, 0]) / depth, (ego[0, 1] - u * ego[2, 1]) / depth
-        yx, yy = (ego[1, 0] - v * ego[2, 0]) / depth, (ego[1, 1] - v * ego[2, 1]) / depth
-        wide, high = np.hypot(xx, yx), np.hypot(xy, yy)
-        ahead &= (wide > 1e-3) & (high > 1e-3) & (wide < 1e3) & (high < 1e3)
-        moved = state.copy()
-        moved[MEAN, 0], moved[MEAN, 1] = u, v
-        moved[SPEED, 0] = xx * speed[0] + xy * speed[1]
-        moved[SPEED, 1] = yx * speed[0] + yy * speed[1]
-        moved[MEAN:VAR, 2] *= wide
-        moved[MEAN:VAR, 3] *= high
-        # Variances are in units of the area, which scales by wide * high; a turn mixes the axes.
-        area = wide * high
-        moved[VAR:, 0] = (xx**2 * state[VAR:, 0] + xy**2 * state[VAR:, 1]) / area
-        moved[VAR:, 1] = (yx**2 * state[VAR:, 0] + yy**2 * state[VAR:, 1]) / area
-        moved[VAR:, 2] *= wide / high
-        moved[VAR:, 3] *= high / wide
-        np.maximum(moved[MEAN, 2:], SMALLEST_PX, out=moved[MEAN, 2:])
-        state[:] = np.where(ahead, moved, state)
+        depth[~ahead] = 1.0
+        centre[:] = seen[:2] / depth
+        # Rows: where x and y go; columns: the x and y they come from (a quotient's derivative).
+        jacobian = (ego[:2, :2, None] - centre[:, None] * ego[2, :2, None]) / depth
+        square = jacobian * jacobian
+        side = np.sqrt(square[0] + square[1])
+        ahead &= (side > 1e-3).all(axis=0)
+        np.maximum(side, 1e-3, out=side)
+        speed[:] = jacobian[:, 0] * speed[0] + jacobian[:, 1] * speed[1]
+        # Variances are in units of the area, which grows by both sides; a turn mixes the axes.
+        square /= side[0] * side[1]
+        var[:] = square[:, :1] * var[0] + square[:, 1:] * var[1]
+        state[2:, :VAR] *= side[:, None]
+        ratio = side[0] / side[1]
+        state[2, VAR:] *= ratio
+        state[3, VAR:] /= ratio
+        sizes = state[2:, MEAN]
+        np.maximum(sizes, SMALLEST_PX, out=sizes)
         return ahead
 
 
-def centred(boxes: FloatArray) -> DoubleArray:
-    """(4, n) centres and sizes of (n, 4) corners, pixels; sizes at least one pixel."""
-    corners = boxes.T.astype(np.float64)
-    result: DoubleArray = np.empty_like(corners)
+def centred(corners: FloatArray) -> DoubleArray:
+    """(4, n) centres and sizes of (4, n) corners, pixels; sizes at least one pixel."""
+    corners = corners.astype(np.float64)
+    result: DoubleArray = np.empty(corners.shape)
     np.subtract(corners[2:], corners[:2], out=result[2:])
     np.add(corners[2:], corners[:2], out=result[:2])
     result[:2] *= 0.5

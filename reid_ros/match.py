@@ -20,37 +20,29 @@ _REFRESH_S = 0.1
 _NEW_SHARE = 0.15
 
 
-def overlap(
-    low: AnyArray,
-    high: AnyArray,
-    other_low: AnyArray,
-    other_high: AnyArray,
-    margin: AnyArray | None = None,
-) -> AnyArray:
+def overlap(a: FloatArray, b: FloatArray, margin: FloatArray | None = None) -> FloatArray:
     """(n, m) intersection over union of boxes that are both widened by the first one's margin.
 
     With a margin this is the buffered IoU of C-BIoU (Yang et al., WACV 2023), whose buffer may
     differ from track to track.
 
     Args:
-        low, high: (2, n) corners x, y, of sizes above 0.
-        other_low, other_high: (2, m) corners.
-        margin: (2, n) pixels added on each side, 0 or more; None adds nothing.
+        a: (4, n) x0 y0 x1 y1 of boxes with an area.
+        b: (4, m) likewise.
+        margin: (2, n) pixels added at both ends of x and y, 0 or more; None adds nothing.
     """
-    other = other_high - other_low
-    if margin is None:
-        shared = np.minimum(high[:, :, None], other_high[:, None, :])
-        shared -= np.maximum(low[:, :, None], other_low[:, None, :])
-    else:
-        low, high, margin = low - margin, high + margin, margin[:, :, None]
-        shared = np.minimum(high[:, :, None], other_high[:, None, :] + margin)
-        shared -= np.maximum(low[:, :, None], other_low[:, None, :] - margin)
-        other = other[:, None, :] + 2.0 * margin
+    shared = np.minimum(a[2:, :, None], b[2:, None, :])
+    shared -= np.maximum(a[:2, :, None], b[:2, None, :])
+    own, size = a[2:] - a[:2], b[2:] - b[:2]
+    if margin is not None:
+        wider = 2.0 * margin
+        shared += wider[:, :, None]
+        own += wider
+        size = size[:, None, :] + wider[:, :, None]
     np.maximum(shared, 0.0, out=shared)
-    result: AnyArray = shared[0]
+    result: FloatArray = shared[0]
     result *= shared[1]
-    size = high - low
-    union = (size[0] * size[1])[:, None] + other[0] * other[1]
+    union = size[0] * size[1] + (own[0] * own[1])[:, None]
     union -= result
     result /= union
     return result
@@ -82,9 +74,9 @@ def pairs(
     tied = _tied(row, column, n, m)
     if cost is not None:
         asked = (tied | (worth <= sure)).nonzero()[0]
-        worth[asked] -= cost(row[asked], column[asked])
-        good = worth > least
-        if not good.all():
+        if len(asked):
+            worth[asked] -= cost(row[asked], column[asked])
+            good = (worth > least).nonzero()[0]
             row, column, worth = row[good], column[good], worth[good]
             tied = _tied(row, column, n, m)
     if not tied.any():
@@ -124,29 +116,30 @@ class Looks:
 
     def __init__(self) -> None:
         self._vectors = np.zeros((32, 0), np.float32)
-        self._since_ns = np.full(32, -1, np.int64)
+        self._known = np.zeros(32, np.bool_)
+        self._last_ns = 0
         self._usual = 0.8
         self._deviation = 0.1
 
     def expect(self, length: int) -> None:
         """Vectors are so long from now on; what other lengths told is forgotten."""
         if length != self._vectors.shape[1]:
-            self._vectors = np.zeros((len(self._since_ns), length), np.float32)
-            self._since_ns[:] = -1
+            self._vectors = np.zeros((len(self._known), length), np.float32)
+            self._known[:] = False
 
     def begin(self, start: int, stop: int) -> None:
         """Tracks start to stop are new."""
-        if stop > len(self._since_ns):
-            more = 2 * stop - len(self._since_ns)
-            self._since_ns = np.concatenate((self._since_ns, np.zeros(more, np.int64)))
+        if stop > len(self._known):
+            more = 2 * stop - len(self._known)
+            self._known = np.concatenate((self._known, np.zeros(more, np.bool_)))
             empty = np.zeros((more, self._vectors.shape[1]), np.float32)
             self._vectors = np.concatenate((self._vectors, empty))
-        self._since_ns[start:stop] = -1
+        self._known[start:stop] = False
 
     def keep(self, first: int, kept: IntArray) -> None:
         """Drop track `first` and those behind it that are not kept."""
         stop = first + len(kept)
-        self._since_ns[first:stop] = self._since_ns[kept]
+        self._known[first:stop] = self._known[kept]
         self._vectors[first:stop] = self._vectors[kept]
 
     def cost(self, rows: IntArray, vectors: FloatArray, columns: IntArray) -> AnyArray:
@@ -157,7 +150,7 @@ class Looks:
             vectors: (m, d) unit vectors, rows of NaN where there is none.
             columns: (k,) the vector that each track is compared with.
         """
-        known = self._since_ns[rows] >= 0
+        known = self._known[rows]
         cosine = np.einsum('ij,ij->i', self._vectors[rows], vectors[columns])
         away = (self._usual - cosine) / self._deviation - _FREE_DEVIATIONS
         # A comparison with NaN is false: what is not known costs nothing.
@@ -165,7 +158,7 @@ class Looks:
         return result
 
     def see(self, rows: IntArray, vectors: FloatArray, columns: IntArray, stamp_ns: int) -> None:
-        """Note how tracks look; one that was looked at a moment ago is not looked at again.
+        """Note how tracks look; all are looked at again only every tenth of a second.
 
         Args:
             rows: (k,) tracks.
@@ -173,12 +166,14 @@ class Looks:
             columns: (k,) each track's vector.
             stamp_ns: now.
         """
-        since_ns = self._since_ns[rows]
-        due = (since_ns < 0) | (stamp_ns - since_ns >= _REFRESH_S * 1e9)
+        due = ~self._known[rows]
+        if stamp_ns - self._last_ns >= _REFRESH_S * 1e9:
+            self._last_ns = stamp_ns
+            due[:] = True
         due &= vectors[columns, 0] == vectors[columns, 0]
         if not due.any():
             return
-        rows, new, again = rows[due], vectors[columns[due]], since_ns[due] >= 0
+        rows, new, again = rows[due], vectors[columns[due]], self._known[rows[due]]
         old = self._vectors[rows]
         if again.any():
             cosine = np.einsum('ij,ij->i', old[again], new[again])
@@ -191,4 +186,4 @@ class Looks:
         mixed += old * np.where(again, 1.0 - _NEW_SHARE, 0.0).astype(np.float32)[:, None]
         length = np.sqrt(np.einsum('ij,ij->i', mixed, mixed))
         self._vectors[rows] = mixed / np.maximum(length, 1e-6)[:, None]
-        self._since_ns[rows] = stamp_ns
+        self._known[rows] = True

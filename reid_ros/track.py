@@ -24,11 +24,12 @@ from reid_ros.types import (
 _LEAST_IOU = 0.3
 _LEAST_IOU_WEAK = 0.4
 _LEAST_IOU_BUFFERED = 0.3
-_BUFFER = 0.3  # of a box's size, in the recovery pass
-_SPREADS = 1.0  # standard deviations of the predicted centre added to that
+_BUFFER = 0.1  # of a box's size, in the recovery pass; and the spread of its prediction
 _SURE_IOU = 0.6  # above it a lone pair needs no look at the person
 _TWIN_IOU = 0.7  # a detection overlapping a track's by more starts no track of its own
 _PROBATION_S = 0.1  # a new track not seen for longer is dropped
+
+_FARTHEST_PX = 1e6
 
 _ID, _LAST, _HITS, _CONFIRMED = range(4)
 _NONE = np.empty(0, np.int64)
@@ -40,17 +41,14 @@ class _Seen:
 
     Attributes:
         row: (m,) their rows in the detections given.
-        boxes: (m, 4) float32 pixels.
-        low, high: (2, m) corners.
+        corners: (4, m) float32 x0 y0 x1 y1, pixels.
         scores: (m,) float32.
         strong: (m,) bool, score is high.
-        vectors: (m, d) float32 appearance, or None.
+        vectors: (k, d) float32 appearance of the detections given, or None.
     """
 
     row: IntArray
-    boxes: FloatArray
-    low: AnyArray
-    high: AnyArray
+    corners: FloatArray
     scores: FloatArray
     strong: BoolArray
     vectors: FloatArray | None
@@ -145,25 +143,15 @@ class Tracker:
                     f'vectors of shape {vectors.shape} for {len(detections)} detections'
                 )
             self._looks.expect(vectors.shape[1])
-        boxes = detections.boxes
-        size = boxes[:, 2:] - boxes[:, :2]
-        usable = (
-            (size[:, 0] > 0) & (size[:, 1] > 0) & (detections.scores >= self._config.low_score)
-        )
-        usable &= np.isfinite(boxes).all(axis=1)
+        corners = np.ascontiguousarray(detections.boxes.T)
+        usable = (corners[2:] > corners[:2] + 1e-3).all(axis=0)
+        usable &= (np.abs(corners) < _FARTHEST_PX).all(axis=0)
+        usable &= detections.scores >= self._config.low_score
         row = usable.nonzero()[0]
-        boxes = boxes[row]
-        scores = detections.scores[row]
-        corners = boxes.T
-        return _Seen(
-            row,
-            boxes,
-            corners[:2],
-            corners[2:],
-            scores,
-            scores >= self._config.high_score,
-            None if vectors is None else vectors[row],
-        )
+        scores = detections.scores
+        if len(row) < len(scores):
+            corners, scores = corners[:, row], scores[row]
+        return _Seen(row, corners, scores, scores >= self._config.high_score, vectors)
 
     def _match(self, seen: _Seen) -> IntArray:
         """(n,) the detection of each track, counted among the usable ones, or -1."""
@@ -191,7 +179,7 @@ class Tracker:
 
     def _pairs(
         self,
-        corners: tuple[DoubleArray, DoubleArray],
+        corners: FloatArray,
         rows: IntArray,
         seen: _Seen,
         found: IntArray,
@@ -199,20 +187,21 @@ class Tracker:
         buffered: bool,
     ) -> tuple[IntArray, IntArray]:
         """Tracks among rows and detections among found that belong together."""
-        low, high = corners[0][:, rows], corners[1][:, rows]
+        corners = corners[:, rows]
         margin = None
         if buffered:
-            margin = _BUFFER * (high - low) + _SPREADS * self._filter.spread(rows)
-        likeness = overlap(low, high, seen.low[:, found], seen.high[:, found], margin)
+            margin = _BUFFER * (corners[2:] - corners[:2]) + self._filter.spread(rows)
+        likeness = overlap(corners, seen.corners[:, found], margin)
         vectors = seen.vectors
         if vectors is None:
             i, j = pairs(likeness, least)
-            return rows[i], found[j]
+        else:
+            given = seen.row[found]
 
-        def cost(i: IntArray, j: IntArray) -> AnyArray:
-            return self._looks.cost(rows[i], vectors, found[j])
+            def cost(i: IntArray, j: IntArray) -> AnyArray:
+                return self._looks.cost(rows[i], vectors, given[j])
 
-        i, j = pairs(likeness, least, cost, least if buffered else _SURE_IOU)
+            i, j = pairs(likeness, least, cost, least if buffered else _SURE_IOU)
         return rows[i], found[j]
 
     def _see(self, match: IntArray, seen: _Seen, stamp_ns: int) -> None:
@@ -221,7 +210,7 @@ class Tracker:
         if not len(rows):
             return
         found = match[rows]
-        self._filter.correct(rows, centred(seen.boxes[found]), None)
+        self._filter.correct(rows, centred(seen.corners[:, found]))
         book = self._book
         book[_HITS, rows] += book[_LAST, rows] < stamp_ns
         book[_LAST, rows] = stamp_ns
@@ -229,7 +218,7 @@ class Tracker:
         self._scores[rows] = seen.scores[found]
         if seen.vectors is not None:
             clear = seen.strong[found].nonzero()[0]
-            self._looks.see(rows[clear], seen.vectors, found[clear], stamp_ns)
+            self._looks.see(rows[clear], seen.vectors, seen.row[found[clear]], stamp_ns)
 
     def _proven(self, match: IntArray, stamp_ns: int) -> BoolArray:
         """(n,) bool, False for tracks on probation that were not seen again."""
@@ -245,20 +234,14 @@ class Tracker:
         fresh[claimed] = False
         rows = fresh.nonzero()[0]
         if len(rows) and len(claimed):
-            rivals = overlap(
-                seen.low[:, rows],
-                seen.high[:, rows],
-                seen.low[:, claimed],
-                seen.high[:, claimed],
-                None,
-            )
+            rivals = overlap(seen.corners[:, rows], seen.corners[:, claimed])
             rows = rows[rivals.max(axis=1) <= _TWIN_IOU]
         if len(rows) > 1:
-            rows = rows[np.sort(nms(seen.boxes[rows], seen.scores[rows], _TWIN_IOU))]
+            rows = rows[np.sort(nms(seen.corners.T[rows], seen.scores[rows], _TWIN_IOU))]
         if not len(rows):
             return match
         start = self._filter.n
-        self._filter.append(centred(seen.boxes[rows]))
+        self._filter.append(centred(seen.corners[:, rows]))
         stop = self._filter.n
         if stop > self._book.shape[1]:
             self._book = np.concatenate((self._book, np.zeros((4, stop), np.int64)), axis=1)
@@ -273,7 +256,7 @@ class Tracker:
         self._next += len(rows)
         self._looks.begin(start, stop)
         if seen.vectors is not None:
-            self._looks.see(np.arange(start, stop), seen.vectors, rows, stamp_ns)
+            self._looks.see(np.arange(start, stop), seen.vectors, seen.row[rows], stamp_ns)
         return np.concatenate((match, rows))
 
     def _keep(self, kept: BoolArray) -> IntArray:
@@ -291,18 +274,15 @@ class Tracker:
 
     def _tracks(self, match: IntArray, seen: _Seen, ended: list[IntArray]) -> Tracks:
         n = self._filter.n
-        boxes = np.empty((n, 4), np.float32)
-        low, high = self._filter.corners()
-        boxes[:, :2] = low.T
-        boxes[:, 2:] = high.T
+        boxes = self._filter.corners()
         rows = (match >= 0).nonzero()[0]
         found = match[rows]
-        boxes[rows] = seen.boxes[found]
+        boxes[:, rows] = seen.corners[:, found]
         detection = np.full(n, -1, np.int64)
         detection[rows] = seen.row[found]
         return Tracks(
             self._book[_ID, :n].astype(np.uint32),
-            boxes,
+            np.ascontiguousarray(boxes.T),
             self._scores[:n].copy(),
             detection,
             self._book[_CONFIRMED, :n] > 0,

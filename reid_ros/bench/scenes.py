@@ -124,12 +124,15 @@ def _walks(
     n = conditions.people
     left, right = -reach, conditions.width + reach
     far, near = 0.3 * conditions.height, 0.95 * conditions.height
-    smallest, largest = 0.07 * conditions.height, 0.26 * conditions.height
+    # A crowd is seen from farther away, or nobody behind the first row would be visible.
+    scale = conditions.height * min(1.0, np.sqrt(30 / n))
+    smallest, largest = 0.07 * scale, 0.26 * scale
     build = rng.uniform(0.9, 1.1, n)
     aspect = rng.uniform(0.34, 0.44, n)
 
     def tall(feet: DoubleArray) -> DoubleArray:
-        return smallest + (largest - smallest) * (feet - far) / (near - far)
+        result: DoubleArray = smallest + (largest - smallest) * (feet - far) / (near - far)
+        return result
 
     def place(k: int) -> DoubleArray:
         return np.stack((rng.uniform(left, right, k), rng.uniform(far, near, k)))
