@@ -74,5 +74,7 @@ class Topology:
             ) from None
         if not (0 <= least <= most) or math.isnan(most):
             raise ConfigError(f'topology.transit {text!r}: {least} to {most} s is no range')
+        if first == second:
+            raise ConfigError(f'topology.transit {text!r}: a walk from a camera to itself')
         self._known([first, second], f'topology.transit {text!r}')
         return first, second, Transit(least * NS, most * NS)

@@ -1,0 +1,351 @@
+"""What speaks for whom: shares, margins, one-to-one, and how often a stranger is accepted."""
+
+import itertools
+
+import numpy as np
+import pytest
+from people import CLEAR, unit
+from scipy import stats
+
+from reid_ros.calibration import Calibration, Condition, Spread, angles
+from reid_ros.evidence import (
+    MARGIN,
+    SMALLEST_GALLERY,
+    Scores,
+    matches,
+    person_scores,
+    scores,
+)
+from reid_ros.gallery import Closeness, Gallery
+
+NAN = float('nan')
+
+# A network as the card of a small one tells it, from few pairs.
+SMALL = Calibration(
+    Condition(Spread(15.0, 6.0, 12), Spread(55.0, 8.0, 15)),
+    Condition(Spread(25.0, 6.0, 12), Spread(58.0, 6.0, 24)),
+)
+
+
+def closeness(same, cross):
+    """From angles in degrees, nan where there is no prototype."""
+    same, cross = (np.cos(np.radians(np.atleast_2d(a))).astype(np.float32) for a in (same, cross))
+    return Closeness(np.arange(1, same.shape[1] + 1), same, cross)
+
+
+def evidence(same, cross=None, *, calibration=CLEAR, impossible=None, recent=None):
+    cross = np.full_like(np.atleast_2d(same), NAN, dtype=float) if cross is None else cross
+    found = closeness(same, cross)
+    shape = found.same.shape
+    impossible = np.zeros(shape, bool) if impossible is None else np.atleast_2d(impossible)
+    recent = np.zeros(shape) if recent is None else np.atleast_2d(recent)
+    return scores(found, calibration, impossible, recent.astype(float))
+
+
+def given_scores(llr, log_p=-50.0):
+    """Scores in which whatever speaks for a person is enough."""
+    llr = np.atleast_2d(np.array(llr, float))
+    return Scores(
+        np.arange(1, llr.shape[1] + 1),
+        llr,
+        np.where(llr > 0, log_p, 0.0),
+        np.full(llr.shape, -np.log(10)),
+    )
+
+
+# -- evidence ------------------------------------------------------------------------------------
+
+
+def test_a_closer_vector_is_never_weaker_evidence():
+    grid = np.linspace(0, 120, 241)
+    for same, cross in ((grid[None], None), (np.full((1, 241), NAN), grid[None])):
+        found = evidence(same, cross)
+        assert (np.diff(found.llr[0]) <= 1e-9).all()
+        assert (np.diff(found.log_p[0]) >= -1e-9).all()
+
+
+def test_without_a_vector_there_is_no_evidence():
+    found = evidence([[NAN]], [[NAN]])
+    assert found.llr[0, 0] == -np.inf
+    assert not found.accepted(0.2).any()
+    assert not found.nearly(0.2).any()
+
+
+def test_an_impossible_person_is_never_accepted_however_alike():
+    found = evidence([[0.0, 0.0]], impossible=[[True, False]])
+    assert found.accepted(0.2).tolist() == [[False, True]]
+
+
+def test_both_conditions_must_agree_where_both_are_known():
+    alone = evidence([[15.0]])
+    both = evidence([[15.0]], [[62.0]])
+    assert alone.accepted(0.01).all()
+    assert not both.accepted(0.01).any()
+
+
+def test_a_smaller_share_of_false_accepts_never_accepts_more():
+    found = evidence(np.linspace(0, 90, 50)[None])
+    before = found.accepted(0.2)
+    for p in (0.1, 0.01, 1e-4, 1e-6):
+        now = found.accepted(p)
+        assert not (now & ~before).any()
+        before = now
+
+
+@pytest.mark.parametrize('n', [1, 5, 10, 11, 100, 1000])
+def test_the_shares_of_all_persons_sum_to_at_most_one(n):
+    draw = np.random.default_rng(n)
+    for recent in (np.zeros(n), (draw.random(n) < 0.3).astype(float), np.ones(n), draw.random(n)):
+        shut = draw.random(n) < 0.2
+        found = evidence(np.full((1, n), 20.0), impossible=shut, recent=recent)
+        assert np.exp(found.log_share[0][~shut]).sum() <= 1 + 1e-9
+
+
+def test_a_person_who_just_left_gets_a_larger_share():
+    found = evidence(np.full((1, 50), 20.0), recent=np.eye(50)[0])
+    assert found.log_share[0, 0] > np.log(0.5)
+    assert (found.log_share[0, 1:] < np.log(1 / 50)).all()
+
+
+def test_the_share_of_one_person_in_a_tiny_gallery_is_bounded():
+    assert evidence([[20.0]]).log_share[0, 0] == pytest.approx(-np.log(SMALLEST_GALLERY))
+
+
+def test_a_probability_lies_between_nothing_and_one():
+    found = evidence([[0.0, 20.0, 45.0, 90.0, NAN]])
+    values = [found.probability(0, column) for column in range(5)]
+    assert values == sorted(values, reverse=True)
+    assert 0.99 < values[0] <= 1.0
+    assert 0.0 <= values[-1] < 1e-6
+
+
+# -- matching ------------------------------------------------------------------------------------
+
+
+def test_an_empty_gallery_and_no_tracks_match_nothing():
+    assert matches(evidence(np.empty((0, 0))), 0.01) == []
+    assert [m.column for m in matches(evidence(np.empty((2, 0))), 0.01)] == [-1, -1]
+
+
+def test_the_best_person_must_beat_the_second_by_a_margin():
+    sure = matches(given_scores([[10.0, 10.0 - MARGIN - 0.1]]), 0.01)[0]
+    unsure = matches(given_scores([[10.0, 10.0 - MARGIN + 0.1]]), 0.01)[0]
+    assert (sure.column, sure.ambiguous, sure.undecided) == (0, False, False)
+    assert (unsure.column, unsure.ambiguous, unsure.undecided, unsure.rival) == (0, True, True, 1)
+
+
+def test_a_second_best_that_would_not_be_accepted_still_counts_against_the_best():
+    found = given_scores([[5.0, 4.0]])
+    found.log_p[0, 1] = -1.0
+    assert not found.accepted(0.01)[0, 1]
+    assert matches(found, 0.01)[0].ambiguous
+
+
+def test_a_person_goes_to_one_track_only():
+    found = matches(given_scores([[20.0, -5.0], [10.0, -5.0]]), 0.01)
+    assert [m.column for m in found] == [0, -1]
+
+
+def test_who_is_held_by_a_better_track_is_no_rival():
+    """Two alike persons and a track for each: together they are clear, alone they are not."""
+    together = matches(given_scores([[20.0, 18.0], [9.0, 16.0]]), 0.01)
+    assert [(m.column, m.ambiguous) for m in together][1] == (1, False)
+    assert matches(given_scores([[20.0, 18.0]]), 0.01)[0].ambiguous
+
+
+def test_the_assignment_is_the_best_of_all():
+    """Against every assignment, unknown included, of small random scenes."""
+    draw = np.random.default_rng(0)
+    for _ in range(100):
+        m, n = draw.integers(1, 4, 2)
+        found = given_scores(draw.normal(5, 8, (m, n)))
+        accepted = found.accepted(0.01)
+        chosen = [match.column for match in matches(found, 0.01)]
+        value = sum(found.llr[row, c] for row, c in enumerate(chosen) if c >= 0)
+        assert all(accepted[row, c] for row, c in enumerate(chosen) if c >= 0)
+        taken = [c for c in chosen if c >= 0]
+        assert len(set(taken)) == len(taken)
+        best = 0.0
+        for columns in itertools.product(range(-1, n), repeat=m):
+            used = [c for c in columns if c >= 0]
+            if len(set(used)) == len(used) and all(
+                accepted[row, c] for row, c in enumerate(columns) if c >= 0
+            ):
+                best = max(best, sum(found.llr[row, c] for row, c in enumerate(columns) if c >= 0))
+        assert value == pytest.approx(best)
+
+
+def test_one_lucky_pair_of_prototypes_merges_nobody():
+    same = np.full((4, 1), NAN)
+    cross = np.array([[15.0], [60.0], [62.0], [61.0]])
+    found = person_scores(closeness(same, cross), CLEAR, np.zeros(1, bool), np.full(4, 0.25))
+    assert not found.accepted(0.01).any()
+    found = person_scores(
+        closeness(same, np.full((4, 1), 25.0)), CLEAR, np.zeros(1, bool), np.full(4, 0.25)
+    )
+    assert found.accepted(0.01).all()
+
+
+def test_evidence_is_that_of_a_plain_loop():
+    """The mean of both kinds of evidence; the share of strangers lies between the two."""
+    draw = np.random.default_rng(4)
+    same, cross = draw.uniform(0, 90, (2, 6, 9))
+    same[draw.random((6, 9)) < 0.3] = NAN
+    cross[draw.random((6, 9)) < 0.3] = NAN
+    found = evidence(same, cross)
+    for i, j in itertools.product(range(6), range(9)):
+        llr, log_p = [], []
+        for angle, condition in (
+            (same[i, j], CLEAR.same_camera),
+            (cross[i, j], CLEAR.cross_camera),
+        ):
+            if not np.isnan(angle):
+                llr.append(float(condition.llr(np.array(angle))))
+                log_p.append(float(condition.log_p(np.array(angle))))
+        if llr:
+            assert found.llr[i, j] == pytest.approx(np.mean(llr), rel=1e-3, abs=1e-3)
+            assert min(log_p) - 0.1 <= found.log_p[i, j] <= max(log_p) + 0.1
+        else:
+            assert found.llr[i, j] == -np.inf
+
+
+# -- how often a stranger is taken for somebody --------------------------------------------------
+
+
+def _drawn(spread, shape, draw):
+    """Angles from the predictive distribution of a calibrated sample."""
+    scale = spread.sd * np.sqrt(1 + 1 / spread.n)
+    values = stats.t(spread.n - 1, spread.mean, scale).rvs(shape, random_state=draw)
+    return np.clip(values, 0, 180)
+
+
+def _upper(n, p):
+    """So many of n happen by chance at probability p, but for one in a thousand."""
+    return int(stats.binom.ppf(0.999, n, p))
+
+
+@pytest.mark.parametrize('calibration', [CLEAR, SMALL], ids=['clear', 'small'])
+@pytest.mark.parametrize('condition', ['same', 'cross', 'both'])
+@pytest.mark.parametrize('n', [1, 10, 100])
+def test_no_more_strangers_are_accepted_than_asked_for_and_known_people_are(
+    calibration, condition, n
+):
+    draw = np.random.default_rng(n)
+    p, strangers = 0.01, 2000
+
+    def angles_of(kind, rows):
+        result = {}
+        for name in ('same', 'cross'):
+            spread = getattr(getattr(calibration, f'{name}_camera'), kind)
+            use = condition in (name, 'both')
+            result[name] = _drawn(spread, (rows, n), draw) if use else np.full((rows, n), NAN)
+        return result
+
+    found = evidence(**angles_of('impostor', strangers), calibration=calibration)
+    taken = sum(
+        matches(_row(found, row), p)[0].column >= 0
+        for row in np.flatnonzero(found.accepted(p).any(axis=1))
+    )
+    assert taken <= _upper(strangers, p)
+
+    genuine, stranger = angles_of('genuine', 300), angles_of('impostor', 300)
+    for name in genuine:
+        stranger[name][:, 0] = genuine[name][:, 0]
+    found = evidence(**stranger, calibration=calibration)
+    answers = [matches(_row(found, row), p)[0] for row in range(300)]
+    right = sum(a.column == 0 and not a.ambiguous for a in answers)
+    wrong = sum(a.column > 0 and not a.ambiguous for a in answers)
+    least = {CLEAR: {1: 0.97, 10: 0.97, 100: 0.9}, SMALL: {1: 0.6, 10: 0.6, 100: 0.25}}
+    assert right >= least[calibration][n] * 300, f'only {right} of 300 known people'
+    assert wrong <= _upper(300, p)
+
+
+def _row(found, row):
+    rows = slice(row, row + 1)
+    return Scores(found.persons, found.llr[rows], found.log_p[rows], found.log_share[rows])
+
+
+@pytest.mark.parametrize('p', [0.001, 0.01, 0.1])
+def test_the_setting_is_not_only_a_bound_but_about_the_rate(p):
+    """With ten persons and more, strangers are accepted at about the rate that was asked for."""
+    draw = np.random.default_rng(5)
+    n, strangers = 50, 20_000
+    wide = Condition(Spread(40.0, 12.0, 200), Spread(60.0, 6.0, 500))
+    same = _drawn(wide.impostor, (strangers, n), draw)
+    rate = evidence(same, calibration=Calibration(wide, wide)).accepted(p).any(axis=1).mean()
+    assert 0.6 * p <= rate <= 1.3 * p
+
+
+# -- the same from real vectors ------------------------------------------------------------------
+
+
+class Population:
+    """People whose crops share a mean, a camera's tint, a person's look and noise.
+
+    In 32 dimensions two people are about 55 degrees apart, one person in two cameras 32, and two
+    crops of one track 14.
+    """
+
+    def __init__(self, seed):
+        self.draw = np.random.default_rng(seed)
+        self._mean = self._part(0.57)
+        self._tints = {camera: self._part(0.07) for camera in ('hall', 'yard')}
+
+    def _part(self, share, n=None):
+        shape = (32,) if n is None else (n, 32)
+        return self.draw.normal(size=shape) * np.sqrt(share / 32)
+
+    def person(self):
+        look = self._part(0.25)
+        return {
+            camera: self._mean + tint + look + self._part(0.05)
+            for camera, tint in self._tints.items()
+        }
+
+    def track(self, person, camera, crops=4):
+        """Unit mean of the crops of one track."""
+        rows = person[camera] + self._part(0.06, crops)
+        return unit((rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(axis=0))
+
+    def calibration(self, people=60):
+        crowd = [self.person() for _ in range(people)]
+        one = {c: np.stack([self.track(p, c) for p in crowd]) for c in self._tints}
+        two = {c: np.stack([self.track(p, c) for p in crowd]) for c in self._tints}
+        other = ~np.eye(people, dtype=bool)
+
+        def condition(a, b):
+            found = angles(a @ b.T)
+            return Condition(Spread.of(np.diag(found)), Spread.of(found[other], n=people))
+
+        return Calibration(
+            condition(one['hall'], two['hall']), condition(one['hall'], two['yard'])
+        )
+
+
+@pytest.mark.parametrize('n', [1, 10, 100])
+def test_strangers_of_a_population_are_accepted_as_rarely_as_asked_for(n):
+    """Galleries of real vectors, with several prototypes each, against fresh people."""
+    population = Population(seed=n)
+    calibration, p = population.calibration(), 0.01
+    gallery = Gallery()
+    known = []
+    for _ in range(n):
+        person = population.person()
+        number = gallery.born(0).number
+        known.append(person)
+        for camera in ('hall', 'hall', 'yard'):
+            gallery.learn(number, population.track(person, camera), camera, 3.0)
+
+    def answer(person, camera):
+        vector = population.track(person, camera)[None]
+        found = gallery.closeness(vector, [camera])
+        nothing = np.zeros((1, n))
+        match = matches(scores(found, calibration, nothing > 0, nothing), p)[0]
+        return 0 if match.ambiguous else match.column + 1
+
+    strangers = 1500
+    taken = sum(answer(population.person(), 'hall') > 0 for _ in range(strangers))
+    assert taken <= _upper(strangers, p)
+    probes = [i % n for i in range(200)]
+    right = sum(answer(known[i], 'hall') == i + 1 for i in probes)
+    assert right >= 180, f'only {right} of 200 known people'
