@@ -18,6 +18,8 @@ FIRST_CROPS = 4
 """A new track is looked at this often before it counts as settled."""
 FIRST_PERIOD_S = 0.1
 """Seconds between the looks at a new, improving or soon hidden track."""
+CUT = 0.3
+"""What is left of the quality where the image cuts a person: halves of two people look alike."""
 BETTER = 1.25
 """A crop of this many times the best quality so far is clearly better."""
 GATE = 0.15
@@ -66,7 +68,7 @@ def quality(
     cut_side = (boxes[:, 0] < margin) | (boxes[:, 2] > width - margin)
     shape = sides[:, 0] / np.maximum(tall, 1.0)
     value = np.sqrt(np.minimum(tall / FULL_HEIGHT_PX, 1.0)) * (1.0 - covered)
-    value *= np.where(cut_low, 0.6, 1.0) * np.where(cut_side, 0.6, 1.0)
+    value *= np.where(cut_low, CUT, 1.0) * np.where(cut_side, CUT, 1.0)
     value *= np.where((shape > 0.2) & (shape < 0.8), 1.0, 0.7)
     value *= np.clip(tracks.scores[seen], 0.0, 1.0)
     value[tall < min_height_px] = 0.0

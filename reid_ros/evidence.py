@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from reid_ros.calibration import Calibration, angles
+from reid_ros.calibration import Calibration, Condition, angles
 from reid_ros.gallery import Closeness
-from reid_ros.types import BoolArray, DoubleArray, IntArray
+from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 MARGIN = 3.0
 """The best person must be exp(3) = 20 times as likely as the second."""
@@ -64,8 +64,10 @@ def scores(
 ) -> Scores:
     """Calibrated evidence of m tracks for n persons.
 
-    Where a person is known from the track's own camera and from others, both kinds of evidence
-    count half: a close stranger has to look alike in both.
+    Where a person is known from the track's own camera and from others, the likelihood ratio is
+    the mean of both, and the share of strangers that come as close the larger of both: people in
+    the same clothes are told apart where light and view are the same, and the other cameras'
+    wider tolerance must not overrule that.
 
     Args:
         closeness: cosines of m query vectors.
@@ -73,24 +75,10 @@ def scores(
         impossible: (m, n) True where a track cannot be a person.
         recent: (m, n) at least 0, how well a person who just left explains the track.
     """
-    total = np.zeros(closeness.same.shape)
-    log_p = np.zeros_like(total)
-    known = np.zeros_like(total)
-    for cosines, condition in (
-        (closeness.same, calibration.same_camera),
-        (closeness.cross, calibration.cross_camera),
-    ):
-        has = ~np.isnan(cosines)
-        if not has.any():
-            continue
-        angle = angles(cosines[has])
-        total[has] += condition.llr(angle)
-        log_p[has] += condition.log_p(angle)
-        known += has
-    no_evidence = known == 0
-    known[no_evidence] = 1
-    llr, log_p = total / known, log_p / known
-    shut = impossible | no_evidence
+    same = _condition(closeness.same, calibration.same_camera)
+    cross = _condition(closeness.cross, calibration.cross_camera)
+    llr, log_p = _both(*same, *cross)
+    shut = impossible | np.isnan(llr)
     llr[shut] = -np.inf
     log_p[shut] = 0.0
     return Scores(closeness.persons, llr, log_p, _log_share(~shut, recent))
@@ -101,19 +89,55 @@ def person_scores(
 ) -> Scores:
     """(1, n) calibrated evidence that the owner of m prototypes is each other person.
 
-    The weighted mean over the prototypes, so that one lucky pair of crops merges nobody.
+    The weighted mean over the prototypes, so that one lucky pair of crops merges nobody, and as in
+    `scores` the stricter of same-camera and cross-camera evidence.
 
     Args:
         closeness: cosines of the m prototypes.
         calibration: of the network that made them.
         shut: (n,) True where a person cannot be the owner.
-        weights: (m,) of the prototypes, sum 1.
+        weights: (m,) of the prototypes, above 0.
     """
-    shape = closeness.same.shape
-    each = scores(closeness, calibration, np.broadcast_to(shut, shape), np.zeros(shape))
-    llr = weights @ np.where(np.isfinite(each.llr), each.llr, -50.0)
-    llr = np.where(shut, -np.inf, llr)
-    return Scores(each.persons, llr[None], (weights @ each.log_p)[None], each.log_share[:1])
+    means = []
+    for cosines, condition in (
+        (closeness.same, calibration.same_camera),
+        (closeness.cross, calibration.cross_camera),
+    ):
+        known = ~np.isnan(cosines)
+        total = weights @ known
+        for values in _condition(cosines, condition):
+            summed = weights @ np.where(known, values, 0.0)
+            mean = np.full(len(total), np.nan)
+            means.append(np.divide(summed, total, out=mean, where=total > 0)[None])
+    llr, log_p = _both(*means)
+    closed = shut[None] | np.isnan(llr)
+    llr[closed] = -np.inf
+    log_p[closed] = 0.0
+    share = _log_share(~closed, np.zeros(llr.shape))
+    return Scores(closeness.persons, llr, log_p, share)
+
+
+def _condition(cosines: FloatArray, condition: Condition) -> tuple[DoubleArray, DoubleArray]:
+    """Likelihood ratios and logarithms of p, nan where there is no cosine."""
+    llr = np.full(cosines.shape, np.nan)
+    log_p = llr.copy()
+    known = ~np.isnan(cosines)
+    if known.any():
+        angle = angles(cosines[known])
+        llr[known], log_p[known] = condition.llr(angle), condition.log_p(angle)
+    return llr, log_p
+
+
+def _both(
+    same_llr: DoubleArray,
+    same_log_p: DoubleArray,
+    cross_llr: DoubleArray,
+    cross_log_p: DoubleArray,
+) -> tuple[DoubleArray, DoubleArray]:
+    """The mean of the likelihood ratios and the larger p; the one there is where one is nan."""
+    mean = (same_llr + cross_llr) / 2
+    llr = np.where(np.isnan(mean), np.fmax(same_llr, cross_llr), mean)
+    return llr, np.fmax(same_log_p, cross_log_p)
 
 
 def _log_share(open_: BoolArray, recent: DoubleArray) -> DoubleArray:

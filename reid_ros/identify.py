@@ -18,6 +18,8 @@ from reid_ros.types import BoolArray, Event, EventKind, FloatArray, UInt32Array
 NS = 1_000_000_000
 DECIDE_CROPS = 3
 """Vectors behind a track before it may be taken for a known person."""
+DECIDE_WEIGHT = 1.2
+"""Sum of their qualities that this takes: three glimpses of a sleeve are not enough."""
 CONFIRM_CROPS = 5
 """Vectors behind a person before they may be confirmed."""
 LEARN_QUALITY = 0.3
@@ -28,6 +30,8 @@ DOUBT_QUALITY = 0.5
 """Only a good view can tell that a track was swapped; a small or hidden one looks like anybody."""
 GIVE_UP_ODD = 4
 """A track this often odd, over a second, is split off even where it looks like nobody we know."""
+YOUNG_NS = 10 * NS
+"""A person known for less may still turn out to be somebody else's second number."""
 PROVISIONAL_TTL_S = 60.0
 """Unseen provisional persons are dropped after at most this long."""
 
@@ -113,7 +117,9 @@ class Identifier:
             result = self._scores(ready, vectors, stamp_ns)
             for row, match in enumerate(matches(result, self.config.false_accept)):
                 found[ready[row].number] = match
-                if match.column >= 0 and (not match.ambiguous or self._one(result, match)):
+                if match.column >= 0 and (
+                    not match.ambiguous or self._one(result, match, stamp_ns)
+                ):
                     number = int(result.persons[match.column])
                     score = result.probability(row, match.column)
                     self._bind(ready[row], number, score, match.margin, stamp_ns)
@@ -130,7 +136,9 @@ class Identifier:
         )
 
     def _has_enough(self, track: SeenTrack) -> bool:
-        return track.count >= DECIDE_CROPS or track.age_s() >= 2 * self.config.settle_s
+        if track.count >= DECIDE_CROPS and track.weight >= DECIDE_WEIGHT:
+            return True
+        return track.count > 0 and track.age_s() >= 4 * self.config.settle_s
 
     def _is_new(self, track: SeenTrack, match: Match | None) -> bool:
         """True once a track has waited long enough without being anybody."""
@@ -143,9 +151,10 @@ class Identifier:
             return False
         return age >= (3 * settle if match.undecided else settle)
 
-    def _one(self, found: Scores, match: Match) -> bool:
+    def _one(self, found: Scores, match: Match, stamp_ns: int) -> bool:
         """True where the two best persons may well be one, so that their likeness is no doubt."""
-        return self._alike(int(found.persons[match.column]), int(found.persons[match.rival]))
+        first, second = found.persons[match.column], found.persons[match.rival]
+        return self._alike(int(first), int(second), stamp_ns)
 
     def _bind(
         self, track: SeenTrack, number: int, score: float, margin: float, stamp_ns: int
@@ -262,7 +271,7 @@ class Identifier:
         if found is None or match is None or match.column < 0:
             return
         other = int(found.persons[match.column])
-        if match.ambiguous and not self._alike(other, int(found.persons[match.rival])):
+        if match.ambiguous and not self._one(found, match, stamp_ns):
             return
         into, gone = sorted((person.number, other), key=self._seniority)
         self.gallery.merge(into, gone)
@@ -278,7 +287,7 @@ class Identifier:
         found = self.gallery.closeness(vectors, [camera for camera, _, _ in prototypes])
         weights = np.array([min(weight, 3.0) for _, weight, _ in prototypes])
         shut = np.array([not self._mergeable(number, n) for n in found.persons.tolist()])
-        return person_scores(found, self._calibration, shut, weights / weights.sum())
+        return person_scores(found, self._calibration, shut, weights)
 
     def _mergeable(self, first: int, second: int) -> bool:
         if first == second or second in self.gallery[first].never:
@@ -287,13 +296,19 @@ class Identifier:
             return False
         return not self.scene.side_by_side(first, second)
 
-    def _alike(self, first: int, second: int) -> bool:
-        """True where the evidence alone would let these two be one person."""
+    def _alike(self, first: int, second: int, stamp_ns: int) -> bool:
+        """True where two numbers may well be one person.
+
+        Between old acquaintances that takes full evidence. One who was born moments ago may be a
+        second number for the first, given before their views were learnt: there, less is enough.
+        """
         found = self._person_scores(first)
         if found is None:
             return False
-        accepted = found.accepted(self.config.false_accept)[0]
-        return bool(accepted[self.gallery.columns[second]])
+        born_ns = max(self.gallery[first].born_ns, self.gallery[second].born_ns)
+        young = stamp_ns - born_ns < YOUNG_NS
+        enough = (found.nearly if young else found.accepted)(self.config.false_accept)
+        return bool(enough[0, self.gallery.columns[second]])
 
     def _seniority(self, number: int) -> tuple[bool, bool, int]:
         person = self.gallery[number]
