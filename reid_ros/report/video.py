@@ -213,13 +213,25 @@ class Videos:
             raise self._error
 
     def _run(self) -> None:
+        ended = False
         try:
             while (item := self._queue.get()) is not None:
                 frame, moment, found = item
                 self._cameras[frame.camera].add(frame, moment, found)
-            for camera in self._cameras.values():
-                camera.close()
+            ended = True
+            self._finish()
         except Exception as error:  # noqa: BLE001 -- raised again where frames are handed over
             self._error = error
-            while self._queue.get() is not None:  # nobody may wait for a thread that has ended
-                pass
+            while not ended and self._queue.get() is not None:
+                pass  # nobody may wait for a thread that has ended
+
+    def _finish(self) -> None:
+        """Close every video; one that cannot be written does not spoil the others."""
+        problem: OutputError | None = None
+        for camera in self._cameras.values():
+            try:
+                camera.close()
+            except OutputError as error:
+                problem = error
+        if problem is not None:
+            raise problem
