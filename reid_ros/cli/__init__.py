@@ -12,7 +12,7 @@ from reid_ros.types import ReidError
 
 # Each module has `add(verbs)`, which adds its parsers and sets `call`, a function of the parsed
 # arguments that returns the exit status. Heavy imports stay inside that function.
-VERBS = ('run', 'bag', 'models', 'node', 'doctor')
+VERBS = ('run', 'bag', 'models', 'node', 'doctor', 'bench')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -28,13 +28,25 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one verb; 0 = done, 2 = bad input (with the reason on stderr), 130 = interrupted."""
+    """Run one verb; returns the exit status.
+
+    0 = done, 1 = cannot be done here, 2 = bad input, 130 = interrupted; stderr says why.
+    """
     args = parser().parse_args(arguments)
     try:
         status: int = args.call(args)
     except ReidError as error:
         print(f'reid_ros {args.verb}: {error}', file=sys.stderr)
         return 2
+    except ModuleNotFoundError as error:
+        from reid_ros.doctor.software import how_to_get
+
+        step = how_to_get((error.name or '').partition('.')[0])
+        if not step:
+            raise
+        print(f'reid_ros {args.verb}: {error}: {step}', file=sys.stderr)
+        print("'reid_ros doctor' says what else is missing", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return status
