@@ -16,6 +16,10 @@ COUNTS = (
     'received', 'processed', 'dropped_by_policy', 'thinned', 'undecodable', 'bad_stamps', 'jumps',
     'resolution_changes', 'unmatched', 'bad_detections',
 )  # fmt: skip
+OVERRUN_HINT = (
+    'images are lost although they are sent again: the publisher keeps too few of them (history '
+    'depth) for as long as this machine is busy; raise its depth, or take load off the machine'
+)
 LOST_HINT = (
     'images are lost on the way: the segment of the *publisher* counts; start the camera driver '
     'with FASTRTPS_DEFAULT_PROFILES_FILE set to config/fastdds.xml, or let it publish reliably'
@@ -77,7 +81,7 @@ def _wrong(camera: Camera, config: Config, lost: int, p95_ms: float) -> tuple[st
     if camera.images.mismatches:
         warnings.append(camera.images.problem)
     if lost > 0.02 * (health.counts['received'] + lost) and lost > 5:
-        warnings.append(LOST_HINT)
+        warnings.append(OVERRUN_HINT if camera.images.reliable else LOST_HINT)
     if p95_ms > 1e3 * config.max_latency_s:
         warnings.append(
             f'results come {p95_ms:.0f} ms after the image: lower max_rate_hz or take a '
