@@ -68,14 +68,16 @@ class GalleryStore:
         """
         self.path = Path(path).expanduser()
         self._lock = -1
+        self._next = 1  # the number after the highest that the file knows to be given
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = self._locked()
             os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             self._db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             self._unlock()
-            raise GalleryError(f'gallery {self.path}: {error.strerror}') from error
+            why = error.strerror if isinstance(error, OSError) else error
+            raise GalleryError(f'gallery {self.path}: {why}') from error
         try:
             self._prepare(model)
         except sqlite3.DatabaseError as error:
@@ -102,12 +104,24 @@ class GalleryStore:
     def model(self) -> ModelId | None:
         """The model whose vectors the file holds; None while it holds none."""
         about = dict(self._db.execute('SELECT key, value FROM about'))
-        if 'model' not in about:
+        if not {'model', 'length', 'sha256'} <= about.keys():
             return None
         return ModelId(about['model'], int(about['length']), about['sha256'])
 
     def load(self, gallery: Gallery) -> None:
-        """Put everybody in the file into an empty gallery."""
+        """Put everybody in the file into an empty gallery.
+
+        Raises:
+            GalleryError: the file is damaged.
+        """
+        try:
+            self._load(gallery)
+        except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+            raise GalleryError(
+                f'gallery {self.path} is damaged ({error}): move it away, or name another file'
+            ) from error
+
+    def _load(self, gallery: Gallery) -> None:
         for row in self._db.execute(
             'SELECT number, name, confirmed, born_ns, seen_ns, crops, never, merged FROM person'
             ' ORDER BY number'
@@ -139,6 +153,7 @@ class GalleryStore:
         following = self._db.execute("SELECT value FROM about WHERE key = 'next'").fetchone()
         if following:
             gallery.next_number = max(gallery.next_number, int(following[0]))
+        self._next = gallery.next_number
         gallery.changed.clear()
         gallery.removed.clear()
 
@@ -151,7 +166,7 @@ class GalleryStore:
             GalleryError: the disk is full or the file went away; nothing is lost in memory.
         """
         kept = [n for n in sorted(gallery.changed) if n in gallery and gallery[n].confirmed]
-        if not kept and not gallery.removed:
+        if not kept and not gallery.removed and gallery.next_number == self._next:
             return
         try:
             self._db.execute('BEGIN IMMEDIATE')
@@ -167,6 +182,7 @@ class GalleryStore:
             with contextlib.suppress(sqlite3.Error):
                 self._db.execute('ROLLBACK')
             raise GalleryError(f'gallery {self.path} was not saved: {error}') from error
+        self._next = gallery.next_number
         gallery.changed.clear()
         gallery.removed.clear()
 
@@ -202,19 +218,24 @@ class GalleryStore:
         )
 
     def _prepare(self, model: ModelId | None) -> None:
+        with self.path.open('rb') as file:
+            # SQLite takes a file of a few bytes for an empty one, and overwrites it.
+            if file.read(16) not in (b'', b'SQLite format 3\0'):
+                raise sqlite3.DatabaseError('file is not a database')
         db = self._db
         db.execute('PRAGMA busy_timeout = 2000')
         db.execute('PRAGMA foreign_keys = ON')
         db.execute('PRAGMA secure_delete = ON')
         version = int(db.execute('PRAGMA user_version').fetchone()[0])
-        tables = db.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]
+        tables = {row[0] for row in db.execute('SELECT name FROM sqlite_master')}
+        if tables if version == 0 else not {'about', 'person'} <= tables:
+            raise GalleryError(f'{self.path} is an SQLite file but no gallery: name another file')
         if version > VERSION:
             raise GalleryError(
                 f'gallery {self.path} was written by a newer reid_ros (format {version}, this one '
                 f'reads up to {VERSION}): update reid_ros, or name another file'
             )
-        if version == 0 and tables:
-            raise GalleryError(f'{self.path} is an SQLite file but no gallery: name another file')
+        os.chmod(self.path, 0o600)
         db.execute('PRAGMA journal_mode = WAL')
         db.execute('PRAGMA synchronous = NORMAL')
         if version == 0:
@@ -233,6 +254,9 @@ class GalleryStore:
                 f'({model.length} numbers, sha256 {model.sha256[:8]}): clear it with '
                 f"'reid_ros gallery clear {self.path}' or use the model it was filled with"
             )
+        if held == model:
+            return
+        self._db.execute('BEGIN IMMEDIATE')
         self._db.executemany(
             'INSERT OR REPLACE INTO about VALUES (?, ?)',
             [
@@ -241,6 +265,7 @@ class GalleryStore:
                 ('sha256', model.sha256),
             ],
         )
+        self._db.execute('COMMIT')
 
     def _locked(self) -> int:
         lock = os.open(f'{self.path}.lock', os.O_RDWR | os.O_CREAT, 0o600)
