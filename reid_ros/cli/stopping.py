@@ -45,7 +45,9 @@ class Stop:
         trace: TracebackType | None,
     ) -> None:
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            # One more Ctrl-C while Python shuts down would turn a well-finished run into a
+            # process killed by a signal.
+            signal.signal(number, signal.SIG_IGN if self.number else handler)
 
     def gently(self) -> None:
         """From here on somebody asks `asked` and finishes what was begun."""
