@@ -18,6 +18,7 @@ def add(verbs: Any) -> None:
     bench = verbs.add_parser('bench', help='how fast and how good this machine makes it')
     parts = bench.add_subparsers(dest='part', required=True, metavar='PART')
     _add_tracker(parts)
+    _add_node(parts)
 
 
 def _add_tracker(parts: Any) -> None:
@@ -66,3 +67,41 @@ def _table(found: Sequence[Score]) -> str:
         for one in found
     ]
     return '\n'.join(rows)
+
+
+def _add_node(parts: Any) -> None:
+    part = parts.add_parser(
+        'node',
+        help='receiving images over real DDS (needs ROS 2)',
+        description='The node and cameras as processes of their own: images lost before the slot, '
+        'dropped by policy, processor time per image, latency.',
+    )
+    part.add_argument('--cameras', type=_count, default=4, metavar='N')
+    part.add_argument('--seconds', type=float, default=15.0)
+    part.add_argument('--rate', type=float, default=30.0, help='images per second of a camera')
+    part.add_argument('--size', default='640x480')
+    part.add_argument('--compressed', action='store_true', help='JPEG instead of raw images')
+    part.add_argument('--detector', default='none', help='model; none receives and decodes only')
+    part.add_argument('--appearance', default='none')
+    part.add_argument('--json', action='store_true')
+    part.set_defaults(call=_node)
+
+
+def _node(args: argparse.Namespace) -> int:
+    from reid_ros.bench import node
+
+    rows = [
+        node.measure(
+            how,
+            number=args.cameras,
+            seconds=args.seconds,
+            rate=args.rate,
+            size=args.size,
+            compressed=args.compressed,
+            detector=args.detector,
+            appearance=args.appearance,
+        )
+        for how in node.PUBLISHERS
+    ]
+    print(json.dumps(rows) if args.json else node.table(rows))
+    return 0

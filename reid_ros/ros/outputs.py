@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,7 +21,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2, RegionOfInterest
-from std_msgs.msg import Bool, Header
+from std_msgs.msg import Bool, Float32MultiArray, Header, MultiArrayDimension
 from visualization_msgs.msg import MarkerArray
 
 from reid_ros.config import CameraConfig, Config
@@ -31,6 +32,7 @@ from reid_ros.ros.markers import Markers, Standing
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import sightings_table, table_to_cloud
 from reid_ros.ros.target import Aim, Target
+from reid_ros.scene import Observation
 from reid_ros.types import Frame, Moment, Sightings
 
 UNKNOWN_VARIANCE = 1e3  # of what one image cannot tell: the target's turn, rad²
@@ -68,6 +70,7 @@ class Outputs:
         self._target_pose = self._publisher(PoseStamped, 'target/pose')
         self._target_cov = self._publisher(PoseWithCovarianceStamped, 'target/pose_cov')
         self._locked = self._publisher(Bool, 'target/locked')
+        self._embeddings = self._publisher(Float32MultiArray, 'debug/embeddings')
         self._of: dict[str, dict[str, Any]] = {name: self._camera(name) for name in cameras}
         self._info: Any = None
         if self._vision:
@@ -110,6 +113,29 @@ class Outputs:
             self._publish_events(moment, shots, names)
         for shot, found in zip(shots, moment.sightings):
             self._debug(shot, found, names, target.person)
+
+    def publish_embeddings(self, observations: Sequence[Observation]) -> None:
+        """The vectors of one moment, where the settings ask for them.
+
+        One message per image: rows are vectors, the first dimension's label is
+        `<camera> <stamp_ns> <track> <track> ...`.
+        """
+        if not self._config.debug_embeddings:
+            return
+        for seen in observations:
+            if not len(seen.rows):
+                continue
+            n, length = seen.vectors.shape
+            tracks = ' '.join(str(track) for track in seen.tracks.ids[seen.rows])
+            message = Float32MultiArray()
+            message.layout.dim = [
+                MultiArrayDimension(
+                    label=f'{seen.camera} {seen.stamp_ns} {tracks}', size=n, stride=n * length
+                ),
+                MultiArrayDimension(label='vector', size=length, stride=length),
+            ]
+            message.data = array('f', seen.vectors.astype(np.float32).tobytes())
+            self._embeddings.publish(message)
 
     def publish_locked(self, locked: bool) -> None:
         """Whether the target is followed: a latched message would outlive a dead node."""

@@ -70,4 +70,6 @@ class Stamps:
         gap, period = stamp_ns - last, self.period_ns
         if period and 1.5 * period < gap < _LONGEST_LOSS * period:
             self.missing += round(gap / period) - 1
+        elif gap < 0.5 * period:  # a camera that was held up catches up: nothing was lost
+            self.missing = max(self.missing - 1, 0)
         self._gaps.append(gap)

@@ -94,11 +94,13 @@ class Worker:
             with self.lock:
                 moment = self._pipeline.step(frames)
                 names = dict(self._pipeline.names())
+                observations = self._pipeline.observations
         except ReidError as error:
             self.problem = str(error)
             return
         self.problem = ''
         self._outputs.publish(shots, moment, self._target, names, time.monotonic())
+        self._outputs.publish_embeddings(observations)
         now = self._clock.now().nanoseconds
         for frame in frames:
             health = self._cameras[frame.camera].health

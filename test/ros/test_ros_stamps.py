@@ -49,3 +49,14 @@ def test_a_pause_and_a_jump_back_are_no_loss():
     for i in [*range(20), *range(2000, 2020), *range(20)]:
         judge.judge(S + i * S // 30, NOW)
     assert judge.missing == 0
+
+
+def test_a_camera_that_is_held_up_and_catches_up_has_lost_nothing():
+    judge = Stamps()
+    stamps = [S + i * S // 30 for i in range(40)]
+    stamps[20] += 2 * S // 30
+    stamps[21] = stamps[20] + 1_000_000
+    stamps[22] = stamps[21] + 1_000_000
+    for stamp in stamps:
+        judge.judge(stamp, NOW)
+    assert judge.missing == 0
