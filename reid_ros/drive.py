@@ -14,7 +14,7 @@ from typing import Protocol
 from reid_ros.moments import Moments, Order
 from reid_ros.progress import Progress
 from reid_ros.replay.source import Ahead, Source
-from reid_ros.report.recorder import CameraRecord, Recorder
+from reid_ros.report.recorder import CameraRecord
 from reid_ros.types import Frame, Moment, ReidError
 
 SILENT_S = 1.0  # a webcam that sends nothing for so long is not waited for
@@ -35,8 +35,19 @@ class Stepper(Protocol):
 
 
 def records(sources: Sequence[Source]) -> list[CameraRecord]:
-    """The cameras of a run, for a Recorder."""
+    """The cameras of a run, for a `Recorder`."""
     return [CameraRecord(s.camera, s.place, s.rate_hz) for s in sources]
+
+
+class Sink(Protocol):
+    """The part of a recorder that a run needs."""
+
+    @property
+    def cameras(self) -> Mapping[str, CameraRecord]:
+        """What is noted of each camera."""
+
+    def add(self, frames: Sequence[Frame], moment: Moment, names: Mapping[int, str]) -> None:
+        """Take in one moment."""
 
 
 class Drive:
@@ -57,7 +68,7 @@ class Drive:
         self,
         pipeline: Stepper,
         sources: Sequence[Source],
-        recorder: Recorder,
+        recorder: Sink,
         stop: Callable[[], bool] = lambda: False,
         progress: Progress | None = None,
     ) -> None:

@@ -22,6 +22,8 @@ CUT = 0.3
 """What is left of the quality where the image cuts a person: halves of two people look alike."""
 BETTER = 1.25
 """A crop of this many times the best quality so far is clearly better."""
+LEARN_QUALITY = 0.3
+"""Crops of lower quality are compared but not learnt."""
 GATE = 0.15
 """Crops of lower quality are not embedded at all."""
 NEAR = (0.03, 0.3)

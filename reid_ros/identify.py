@@ -9,6 +9,7 @@ import numpy as np
 
 from reid_ros.calibration import Calibration
 from reid_ros.config import GalleryConfig, IdentityConfig
+from reid_ros.embed import LEARN_QUALITY
 from reid_ros.evidence import MARGIN, Match, Scores, matches, person_scores, scores
 from reid_ros.gallery import Gallery, Person
 from reid_ros.scene import ODD, Observation, Scene, SeenTrack
@@ -22,8 +23,6 @@ DECIDE_WEIGHT = 1.2
 """Sum of their qualities that this takes: three glimpses of a sleeve are not enough."""
 CONFIRM_CROPS = 5
 """Vectors behind a person before they may be confirmed."""
-LEARN_QUALITY = 0.3
-"""Crops of lower quality are compared but not learnt."""
 ODD_LLR = -2.0
 """Evidence for its own person below which a vector is odd."""
 DOUBT_QUALITY = 0.5

@@ -64,13 +64,17 @@ class Pipeline:
             detector: None where every frame brings its own detections.
             embedder: None tracks people without recognising them.
             store: file behind the gallery; the pipeline saves and closes it.
+
+        `observations` holds what the last step learnt, vectors included.
         """
         self.config = config
         self.detector = detector
         self.embedder = embedder
+        self.calibration = calibration
         self.gallery = Gallery() if gallery is None else gallery
         self.save_error = ''
         self._store = store
+        self.observations: Sequence[Observation] = ()
         self._cameras: dict[str, _Camera] = {}
         self._seen = self._undecided = 0
         self._saved_ns: int | None = None
@@ -143,9 +147,30 @@ class Pipeline:
         Raises:
             ValueError: two frames of one camera, or a stamp that runs backwards.
         """
+        clock = _Clock()
+        observations = self.observations = self._observed(frames, clock)
+        identities, events = self._identifier.step(observations)
+        sightings = [
+            _sightings(frame, observation.tracks, identity)
+            for frame, observation, identity in zip(frames, observations, identities)
+        ]
+        self._count(sightings)
+        if frames:
+            self._save_sometimes(max(frame.stamp_ns for frame in frames))
+        clock.lap('identify')
+        return Moment(sightings, events, clock.laps)
+
+    def observe(self, frames: Sequence[Frame]) -> list[Observation]:
+        """The first half of `step`: tracks and vectors, but nobody is identified.
+
+        Raises:
+            ValueError: two frames of one camera, or a stamp that runs backwards.
+        """
+        return self._observed(frames, _Clock())
+
+    def _observed(self, frames: Sequence[Frame], clock: _Clock) -> list[Observation]:
         if len({frame.camera for frame in frames}) < len(frames):
             raise ValueError('two frames of one camera in one moment')
-        clock = _Clock()
         found = self._detect(frames)
         clock.lap('detect')
         early = self._early_vectors(frames, found)
@@ -160,16 +185,7 @@ class Pipeline:
         clock.lap('track')
         observations = self._observe(frames, found, tracked, early)
         clock.lap('embed')
-        identities, events = self._identifier.step(observations)
-        sightings = [
-            _sightings(frame, tracks, identity)
-            for frame, tracks, identity in zip(frames, tracked, identities)
-        ]
-        self._count(sightings)
-        if frames:
-            self._save_sometimes(max(frame.stamp_ns for frame in frames))
-        clock.lap('identify')
-        return Moment(sightings, events, clock.laps)
+        return observations
 
     def reset_camera(self, camera: str) -> None:
         """Forget the tracks of one camera: its clock jumped, or it is another camera now."""
