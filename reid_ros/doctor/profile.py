@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as Tree
 
-from reid_ros.types import ReidError
-
 DEFAULT_SEGMENT = 512 * 1024
 
 
-class ProfileError(ReidError):
-    """A file of profiles that Fast DDS ignores."""
+class ProfileError(Exception):
+    """A file of profiles that Fast DDS ignores; no ReidError, whose module needs numpy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,9 +79,9 @@ PACKAGES = (
     ),
     Package(
         'rosbags',
-        (0, 10),
+        (0, 11, 7),
         (1,),
-        'pip install rosbags',
+        "pip install 'rosbags>=0.11.7'",
         "'reid_ros replay' and 'reid_ros bag' do not work; the node does",
         needed=False,
     ),

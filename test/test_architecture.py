@@ -1,0 +1,292 @@
+"""Which room may import which, read from the source of every module."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / 'reid_ros'
+
+# Room -> the rooms of ours that it may import besides itself. A room is a module or a folder.
+# '+' before a name: only inside a function, because it is heavy or optional there.
+ROOMS = {
+    # Values and settings: below everything.
+    'types': (),
+    'config': ('types',),
+    # Geometry and pixels.
+    'boxes': ('types',),
+    'images': ('boxes', 'card', 'types'),
+    # A network and its card: what is known about it, how it is read, run, checked and downloaded.
+    'card': ('config', 'types'),
+    'decode': ('card', 'types'),
+    'fit': ('card', 'decode', 'images', 'types'),
+    'model': ('card', 'fit', 'types'),
+    'check': ('boxes', 'card', 'decode', 'fit', 'images', 'model', 'types'),
+    'pull': ('card', 'types'),
+    # Perception: on the rows above, never on each other. kalman and match are parts of track.
+    'detect': ('boxes', 'config', 'decode', 'images', 'model', 'types'),
+    'kalman': ('types',),
+    'match': ('types',),
+    'track': ('boxes', 'config', 'kalman', 'match', 'types'),
+    'embed': ('boxes', 'config', 'images', 'model', 'types'),
+    'gallery': ('types',),
+    'gallery_store': ('gallery', 'types'),
+    # Identity: calibration, evidence, topology and scene are parts of it.
+    'calibration': ('types',),
+    'topology': ('config', 'types'),
+    'evidence': ('calibration', 'gallery', 'types'),
+    'scene': ('boxes', 'gallery', 'topology', 'types'),
+    'identify': (
+        'calibration', 'config', 'embed', 'evidence', 'gallery', 'scene', 'topology', 'types',
+    ),
+    # The order of it all.
+    'pipeline': (
+        'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'gallery', 'gallery_store',
+        'identify', 'model', 'scene', 'topology', 'track', 'types',
+    ),
+    # Sources, sinks, and the offline run that joins them to the pipeline.
+    'replay': ('boxes', 'config', 'images', 'types'),
+    'report': ('boxes', 'config', 'images', 'types'),
+    'moments': (),
+    'progress': (),
+    'drive': ('moments', 'progress', 'replay', 'report', 'types'),
+    # Fits a site's scores: runs a pipeline as a run does, and looks at what it observed.
+    'calibrate': (
+        'boxes', 'calibration', 'config', 'embed', 'pipeline', 'report', 'scene', 'topology',
+        'types',
+    ),
+    # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
+    'ros': ('config', 'moments', 'pipeline', 'replay', 'scene', 'types'),
+    # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
+    'bench': (
+        'boxes', 'card', 'config', 'detect', 'embed', 'gallery', 'model', 'pipeline', 'track',
+        'types', '+ros',
+    ),
+    'doctor': (
+        'types', '+calibration', '+card', '+config', '+gallery_store', '+model', '+ros',
+    ),
+}  # fmt: skip
+# Commands may import everything, but slow and optional things only when they are called.
+ANYTHING = ('cli', '__main__')
+
+# Packages of others -> the rooms that may import them; None: every room.
+OTHERS = {
+    'numpy': None,
+    'scipy': None,
+    'cv2': None,
+    'yaml': ('config', 'cli'),
+    'onnxruntime': ('model', 'pipeline', 'doctor'),
+    'rosbags': ('replay',),
+    # Needs of rosbags itself, so they are there where it is: SQLite and the codecs of bags.
+    'apsw': ('replay',),
+    'lz4': ('replay',),
+    'backports': ('replay',),
+    'compression': ('replay',),  # backports.zstd under its name in Python 3.14
+    'trackers': ('bench',),
+    'supervision': ('bench',),
+    'norfair': ('bench',),
+}
+# rclpy and everything that only a ROS 2 brings; the doctor's probes try them in another process.
+ROS = (
+    'rclpy', 'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs',
+    'geometry_msgs', 'hri_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'nav_msgs',
+    'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros', 'vision_msgs',
+    'visualization_msgs',
+)  # fmt: skip
+TRAINING = ('torch', 'torchvision', 'timm', 'onnx', 'faiss')
+
+# Most lines of a module; a longer one is listed with its reason.
+LINES = 400
+LONGER: dict[str, str] = {}
+
+
+def module_name(path):
+    """'ros.node' of reid_ros/ros/node.py, 'ros' of its __init__, '' of the package's own."""
+    parts = path.relative_to(PACKAGE).with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob('*.py'))}
+
+
+def room_of(module):
+    return module.split('.')[0]
+
+
+def imports(path):
+    """(name, whether inside a function) of everything that a module imports."""
+    found = []
+
+    def visit(node, inside):
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.If) and ast.unparse(child.test) == 'TYPE_CHECKING':
+                continue
+            if isinstance(child, ast.Import):
+                found.extend((alias.name, inside) for alias in child.names)
+            elif isinstance(child, ast.ImportFrom):
+                assert child.level == 0, f'{path}: relative import'
+                found.append((child.module, inside))
+                if child.module == 'reid_ros':
+                    found.extend((f'reid_ros.{alias.name}', inside) for alias in child.names)
+            elif isinstance(child, ast.Call) and ast.unparse(child.func).endswith('import_module'):
+                found.extend(
+                    (argument.value, inside)
+                    for argument in child.args[:1]
+                    if isinstance(argument, ast.Constant)
+                )
+            function = isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            visit(child, inside or function)
+
+    visit(ast.parse(path.read_text(encoding='utf-8')), False)
+    return found
+
+
+def ours(path):
+    """(room of ours, whether inside a function) of everything of ours that a module imports."""
+    rooms = {room_of(module) for module in MODULES if module}
+    return [
+        (name.split('.')[1], inside)
+        for name, inside in imports(path)
+        if name.startswith('reid_ros.') and name.split('.')[1] in rooms
+    ]
+
+
+def test_every_module_stands_in_the_table():
+    rooms = {room_of(module) for module in MODULES if module}
+    assert rooms - set(ANYTHING) == set(ROOMS), 'give a new room its row, take out a gone one'
+
+
+def test_the_table_has_no_circle():
+    """A lower room never reaches a higher one, not even through others."""
+    done, left = set(), dict(ROOMS)
+    while left:
+        ready = [room for room, may in left.items() if {name.lstrip('+') for name in may} <= done]
+        assert ready, f'these rooms import each other in a circle: {sorted(left)}'
+        done.update(ready)
+        for room in ready:
+            del left[room]
+
+
+@pytest.mark.parametrize('module', [m for m in MODULES if room_of(m) in ROOMS])
+def test_a_room_imports_only_what_the_table_allows(module):
+    room = room_of(module)
+    wrong = [
+        name + (' at the top' if not inside else '')
+        for name, inside in ours(MODULES[module])
+        if name != room and name not in ROOMS[room] and not (inside and f'+{name}' in ROOMS[room])
+    ]
+    assert not wrong, f'{module} imports {wrong}'
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_packages_of_others_stay_in_their_rooms(module):
+    room = room_of(module)
+    for name, _ in imports(MODULES[module]):
+        top = name.split('.')[0]
+        if top in sys.stdlib_module_names or top == 'reid_ros':
+            continue
+        assert top not in TRAINING, f'{module} imports {top}, which no robot has'
+        if top in ROS:
+            assert module.startswith('ros') or module == 'doctor.probes', f'{module}: {top}'
+            continue
+        assert top in OTHERS, f'{module} imports {top}, which is no run-time dependency'
+        assert OTHERS[top] is None or room in OTHERS[top], f'{module} imports {top}'
+
+
+def test_packages_that_the_doctor_calls_unused_are_unused():
+    from reid_ros.doctor.middleware import EXTRAS
+
+    unused = {extra.module for extra in EXTRAS if not extra.cost}
+    imported = {n.split('.')[0] for path in MODULES.values() for n, _ in imports(path)}
+    launched = {n.split('.')[0] for p in (ROOT / 'launch').glob('*.py') for n, _ in imports(p)}
+    assert not unused & (imported | launched)
+
+
+def python(code):
+    """Run Python code in a process of its own; its stdout."""
+    done = subprocess.run(
+        [sys.executable, '-W', 'error', '-c', code],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+BLOCK = """
+import sys
+class Blocked:
+    def find_spec(self, name, path=None, target=None):
+        if name.split('.')[0] in {names}:
+            raise ModuleNotFoundError(f'No module named {{name!r}}', name=name)
+sys.meta_path.insert(0, Blocked())
+"""
+
+
+def test_every_runtime_module_imports_without_optional_packages():
+    """ROS 2 is optional too: the node's rooms are those that need it."""
+    names = {*ROS, *TRAINING, 'tensorrt', 'trackers', 'supervision', 'norfair', 'trackeval'}
+    needs_ros = ('ros.', 'ros', '__main__')
+    modules = [m for m in MODULES if m and not m.startswith(needs_ros)]
+    code = BLOCK.format(names=names) + 'import importlib\n'
+    code += f'for name in {modules}: importlib.import_module("reid_ros." + name)\n'
+    code += f'print(sorted(set(sys.modules) & {names}))'
+    assert len(modules) > 50
+    assert python(code).strip() == '[]'
+
+
+@pytest.mark.parametrize('module', ['ros.convert', 'ros.table', 'ros.ground', 'ros.vision'])
+def test_the_parts_of_the_node_that_only_compute_import_without_ros(module):
+    python(BLOCK.format(names=set(ROS)) + f'import reid_ros.{module}')
+
+
+def test_the_doctor_imports_with_nothing_installed():
+    names = {'numpy', 'scipy', 'cv2', 'yaml', 'onnxruntime', 'rosbags', *ROS}
+    python(BLOCK.format(names=names) + 'import reid_ros.doctor')
+
+
+def test_help_needs_no_heavy_package():
+    """So that it answers at once, and on a machine where something is missing."""
+    names = {'scipy', 'cv2', 'onnxruntime', 'rosbags', *ROS}
+    said = python(
+        BLOCK.format(names=names) + 'from reid_ros.cli import main\n'
+        'try: main(["--help"])\nexcept SystemExit as done: assert done.code == 0'
+    )
+    assert 'doctor' in said
+
+
+@pytest.mark.parametrize('module', [m for m in MODULES if room_of(m) not in ANYTHING])
+def test_only_commands_print(module):
+    tree = ast.parse(MODULES[module].read_text(encoding='utf-8'))
+    command = any(
+        isinstance(node, ast.If) and '__name__' in ast.unparse(node.test) for node in tree.body
+    )
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            assert ast.unparse(node.func) != 'print', f'{module}:{node.lineno} prints'
+        if isinstance(node, ast.Attribute) and not command:
+            assert ast.unparse(node) != 'sys.stdout', f'{module}:{node.lineno} writes to stdout'
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_no_module_asserts(module):
+    """A user's mistake raises an error with a text; an assert vanishes under -O."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding='utf-8'))):
+        assert not isinstance(node, ast.Assert), f'{module}:{node.lineno} asserts'
+
+
+@pytest.mark.parametrize('module', MODULES)
+def test_modules_stay_short(module):
+    length = len(MODULES[module].read_text(encoding='utf-8').splitlines())
+    assert length <= LINES or module in LONGER, f'{length} lines: this is two ideas'
+
+
+def test_longer_modules_that_became_short_leave_the_list():
+    for module in LONGER:
+        assert len(MODULES[module].read_text(encoding='utf-8').splitlines()) > LINES, module
