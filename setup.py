@@ -40,7 +40,7 @@ setup(
     extras_require={
         'standalone': [
             'numpy>=1.21', 'scipy>=1.8', 'opencv-python-headless>=4.5', 'PyYAML>=5.4',
-            'onnxruntime>=1.15', 'rosbags>=0.10',
+            'onnxruntime>=1.15', 'rosbags>=0.11.7',
         ],
         'test': ['pytest'],
     },
