@@ -316,11 +316,32 @@ def read(path: str | Path) -> Config:
 
 
 def plain(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings inside `/**: ros__parameters:`, or data itself where it is not of that form."""
+    """The settings inside `/**: ros__parameters:`, or data itself where it is not of that form.
+
+    A dotted key, `gallery.path`, is a key within a block, as in ROS.
+    """
     for value in data.values():
         if isinstance(value, Mapping) and 'ros__parameters' in value:
-            return _mapping('ros__parameters', value['ros__parameters'])
-    return data
+            return _nested(_mapping('ros__parameters', value['ros__parameters']))
+    return _nested(data)
+
+
+def _nested(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in data.items():
+        *blocks, last = str(key).split('.')
+        inner = result
+        for block in blocks:
+            inner = inner.setdefault(block, {})
+            if not isinstance(inner, dict):
+                raise ConfigError(f'{key}: {block} is set to {inner!r} and so has no {last}')
+        if isinstance(value, Mapping):
+            value = _nested(value)
+        if isinstance(value, Mapping) and isinstance(inner.get(last), dict):
+            inner[last].update(value)
+        else:
+            inner[last] = value
+    return result
 
 
 def config_dir() -> Path:
