@@ -19,6 +19,7 @@ from samples import data
 
 from reid_ros.cli import main
 
+LONG = 4000
 FILES = ['events.jsonl', 'identities.json', 'report.html', 'sightings.csv', 'tracks']
 
 
@@ -191,15 +192,22 @@ def test_a_cut_off_video_is_processed_as_far_as_it_goes_and_said(tmp_path, call,
 # -- signals -----------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    """A sequence that takes several seconds."""
+    folder = tmp_path_factory.mktemp('long')
+    one = folder / 'one'
+    one.write_bytes(cv2.imencode('.jpg', paint(9, 320, 240))[1].tobytes())
+    result = folder / 'pictures'
+    result.mkdir()
+    for i in range(LONG):
+        (result / f'{i}.jpg').symlink_to(one)
+    return result
+
+
 @pytest.fixture
-def running(models, tmp_path):
-    """Starts a run of a very long sequence in a process of its own."""
-    one = tmp_path / 'one.jpg'
-    assert cv2.imwrite(str(one), paint(9, 320, 240))
-    pictures = tmp_path / 'pictures'
-    pictures.mkdir()
-    for i in range(20000):
-        (pictures / f'{i}.jpg').symlink_to(one)
+def running(models, tmp_path, pictures):
+    """Starts a long run in a process of its own."""
     processes = []
 
     def start(*arguments):
@@ -253,7 +261,7 @@ def test_a_signal_leaves_finished_files_and_a_readable_gallery(tmp_path, running
     assert left(out) == sorted([*FILES, 'pictures.mp4', 'pictures.txt'])
     told = json.loads((out / 'identities.json').read_text())
     assert (told['complete'], told['stopped']) == (False, signals[0].name)
-    assert 0 < told['frames'] < 20000
+    assert 0 < told['frames'] < LONG
     rows = (out / 'sightings.csv').read_text().splitlines()
     assert told['frames'] - 3 <= len(rows) - 1 <= told['frames']
     gallery = sqlite3.connect(tmp_path / 'gallery.db')
