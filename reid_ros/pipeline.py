@@ -171,6 +171,13 @@ class Pipeline:
     def _observed(self, frames: Sequence[Frame], clock: _Clock) -> list[Observation]:
         if len({frame.camera for frame in frames}) < len(frames):
             raise ValueError('two frames of one camera in one moment')
+        for frame in frames:  # before any tracker moves: a refused moment changes nothing
+            known = self._cameras.get(frame.camera)
+            if known is not None and known.last_ns is not None and frame.stamp_ns < known.last_ns:
+                raise ValueError(
+                    f'camera {frame.camera}: stamp {frame.stamp_ns} ns lies before the last frame '
+                    f'at {known.last_ns} ns: give frames in order, or reset the camera'
+                )
         found = self._detect(frames)
         clock.lap('detect')
         early = self._early_vectors(frames, found)
@@ -182,6 +189,7 @@ class Pipeline:
             tracked.append(
                 camera.tracker.step(detections, frame.stamp_ns, ego=frame.ego, vectors=vectors)
             )
+            camera.last_ns = frame.stamp_ns
         clock.lap('track')
         observations = self._observe(frames, found, tracked, early)
         clock.lap('embed')
@@ -192,6 +200,8 @@ class Pipeline:
         known = self._cameras.get(camera)
         if known is not None:
             known.tracker.reset()
+            known.schedule = Schedule(self.config.embed)
+            known.last_ns = None
         self._identifier.reset_camera(camera)
 
     def configure(self, config: Config) -> None:
