@@ -6,6 +6,7 @@ the size of its shared memory is looked up. Imports of what may be missing stand
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -24,12 +25,12 @@ def examine(config_file: str | Path | None = None) -> list[Finding]:
     Raises:
         ReidError: the file cannot be read, or holds a bad setting.
     """
-    found, missing = software.findings(os.environ)
     config = None
-    if not missing & {'numpy', 'yaml'}:
+    with contextlib.suppress(ImportError):  # PyYAML or numpy is missing: its own line says so
         from reid_ros import config as settings
 
         config = settings.read(config_file) if config_file else settings.Config()
+    found, missing = software.findings(os.environ)
     cameras = len(config.camera_names) if config else 0
     if software.needed(missing):
         found.append(

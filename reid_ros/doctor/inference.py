@@ -29,7 +29,7 @@ def findings(config: Config | None) -> list[Finding]:
     """Providers, GPU and models; config is None where the settings cannot be read."""
     found, has_gpu = gpu()
     found += _providers(config, has_gpu)
-    return found + (list(_models(config)) if config else [])
+    return found + (list(models(config)) if config else [])
 
 
 def _providers(config: Config | None, has_gpu: bool) -> Iterator[Finding]:
@@ -173,7 +173,8 @@ def _nvidia_smi() -> Finding:
     return Finding(SECTION, 'GPU', 'ok', f'{"; ".join(lines)} (name, driver, memory)')
 
 
-def _models(config: Config) -> Iterator[Finding]:
+def models(config: Config) -> Iterator[Finding]:
+    """The configured networks and the calibration that goes with them."""
     for kind, name in (
         ('detector', config.model.detector),
         ('appearance', config.model.appearance),

@@ -87,6 +87,9 @@ def _content(path: Path, config: Config) -> Iterator[Finding]:
                     'update reid_ros, or set gallery.path to another file', stops=True,
                 )  # fmt: skip
                 return
+            if not db.execute('SELECT count(*) FROM sqlite_master').fetchone()[0]:
+                yield Finding(SECTION, 'gallery', 'ok', f'{path} is empty and will be filled')
+                return
             people = db.execute('SELECT count(*) FROM person').fetchone()[0]
             named = db.execute("SELECT count(*) FROM person WHERE name != ''").fetchone()[0]
             about = dict(db.execute('SELECT key, value FROM about'))
