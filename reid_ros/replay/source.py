@@ -12,7 +12,7 @@ from reid_ros.types import Frame, ReidError
 # Decoded frames that may wait for the pipeline, per camera: enough to keep it busy while a key
 # frame is decoded, and no more than a few large pictures.
 AHEAD_FRAMES = 8
-AHEAD_BYTES = 48_000_000
+AHEAD_BYTES = 24_000_000
 
 
 class SourceError(ReidError):

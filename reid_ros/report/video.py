@@ -29,7 +29,7 @@ from reid_ros.types import Frame, Sightings, UInt8Array
 
 LONGEST_SIDE = 960
 DELAY_NS = 3_000_000_000
-MEMORY = 256_000_000  # bytes of waiting frames, all cameras together
+MEMORY = 160_000_000  # bytes of waiting frames, all cameras together
 FALLBACK_HZ = 25.0
 WAITING = 4  # frames that the run may be ahead of the writing thread
 
