@@ -11,11 +11,15 @@ from reid_ros.types import AnyArray, BoolArray, FloatArray, IntArray
 
 _NONE = np.empty(0, np.int64)
 
-# How far a person may look from themselves before it counts against a pair, in mean deviations
-# of that distance; what each further deviation costs, in units of overlap; its least value.
+# Overlap above which a pair without rivals is beyond doubt. How unlike themselves a person may
+# look before it counts against a pair, in mean deviations of the cosine; what each further
+# deviation costs, in units of overlap; the least deviation.
+_SURE_IOU = 0.6
 _FREE_DEVIATIONS = 2.0
 _COST = 0.1
-_LEAST_DEVIATION = 0.03
+_LEAST_DEVIATION = 0.045
+_MEMORY = 100  # comparisons that the usual cosine is an average of
+_PRIOR = 3  # comparisons that the first guess counts for
 _REFRESH_S = 0.1
 _NEW_SHARE = 0.15
 
@@ -52,7 +56,7 @@ def pairs(
     likeness: AnyArray,
     least: float,
     cost: Callable[[IntArray, IntArray], AnyArray] | None = None,
-    sure: float = 0.0,
+    doubtful: BoolArray | None = None,
 ) -> tuple[IntArray, IntArray]:
     """Rows and columns of the one-to-one pairing with the greatest sum of likeness.
 
@@ -62,7 +66,8 @@ def pairs(
         likeness: (n, m), finite.
         least: pairs at or below it are never made, 0 or more.
         cost: of the pairs (rows, columns), what is taken off their likeness.
-        sure: likeness above which a pair that has no rival is not asked for its cost.
+        doubtful: (n,) bool, rows whose pairs all have a cost; in others, pairs that have no rival
+            and are very alike have none. Given where cost is.
     """
     n, m = likeness.shape
     flat = likeness.ravel()
@@ -72,8 +77,8 @@ def pairs(
     row, column = np.divmod(allowed, m)
     worth = flat[allowed]
     tied = _tied(row, column, n, m)
-    if cost is not None:
-        asked = (tied | (worth <= sure)).nonzero()[0]
+    if cost is not None and doubtful is not None:
+        asked = (tied | doubtful[row] | (worth <= _SURE_IOU)).nonzero()[0]
         if len(asked):
             worth[asked] -= cost(row[asked], column[asked])
             good = (worth > least).nonzero()[0]
@@ -117,9 +122,15 @@ class Looks:
     def __init__(self) -> None:
         self._vectors = np.zeros((32, 0), np.float32)
         self._known = np.zeros(32, np.bool_)
-        self._last_ns = 0
+        self._last_ns: int | None = None
+        self._count = 0
         self._usual = 0.8
         self._deviation = 0.1
+
+    def clear(self) -> None:
+        """Forget every track, but not how alike people are to themselves."""
+        self._known[:] = False
+        self._last_ns = None
 
     def expect(self, length: int) -> None:
         """Vectors are so long from now on; what other lengths told is forgotten."""
@@ -167,7 +178,7 @@ class Looks:
             stamp_ns: now.
         """
         due = ~self._known[rows]
-        if stamp_ns - self._last_ns >= _REFRESH_S * 1e9:
+        if self._last_ns is None or stamp_ns - self._last_ns >= _REFRESH_S * 1e9:
             self._last_ns = stamp_ns
             due[:] = True
         due &= vectors[columns, 0] == vectors[columns, 0]
@@ -177,9 +188,10 @@ class Looks:
         old = self._vectors[rows]
         if again.any():
             cosine = np.einsum('ij,ij->i', old[again], new[again])
-            share = min(0.01 * len(cosine), 0.2)
-            off = float(np.abs(cosine - self._usual).mean())
+            self._count = min(self._count + len(cosine), _MEMORY)
+            share = len(cosine) / (self._count + _PRIOR)
             self._usual += share * (float(cosine.mean()) - self._usual)
+            off = float(np.abs(cosine - self._usual).mean())
             self._deviation += share * (off - self._deviation)
             self._deviation = max(self._deviation, _LEAST_DEVIATION)
         mixed = new * np.where(again, _NEW_SHARE, 1.0).astype(np.float32)[:, None]

@@ -25,7 +25,6 @@ _LEAST_IOU = 0.3
 _LEAST_IOU_WEAK = 0.4
 _LEAST_IOU_BUFFERED = 0.3
 _BUFFER = 0.1  # of a box's size, in the recovery pass; and the spread of its prediction
-_SURE_IOU = 0.6  # above it a lone pair needs no look at the person
 _TWIN_IOU = 0.7  # a detection overlapping a track's by more starts no track of its own
 _PROBATION_S = 0.1  # a new track not seen for longer is dropped
 
@@ -68,6 +67,7 @@ class Tracker:
         self._scores = np.zeros(32, np.float32)
         self._next = 1
         self._stamp_ns: int | None = None
+        self._before_ns = 0
 
     def configure(self, config: TrackConfig) -> None:
         """Go on with other settings; the tracks stay."""
@@ -76,6 +76,7 @@ class Tracker:
     def reset(self) -> None:
         """Forget every track; their numbers are not used again, and any stamp may follow."""
         self._filter.clear()
+        self._looks.clear()
         self._stamp_ns = None
 
     def step(
@@ -119,7 +120,7 @@ class Tracker:
                 f'stamp {stamp_ns} ns lies before the last frame at {before} ns: '
                 'give frames in order, or reset() the tracker'
             )
-        self._stamp_ns = stamp_ns
+        self._stamp_ns, self._before_ns = stamp_ns, stamp_ns if before is None else before
         ended: list[IntArray] = []
         if not self._filter.n or before is None:
             return ended
@@ -135,7 +136,7 @@ class Tracker:
         return ended
 
     def _usable(self, detections: Detections, vectors: FloatArray | None) -> _Seen:
-        if not self._config.appearance:
+        if not self._config.appearance or not len(detections):
             vectors = None
         elif vectors is not None:
             if vectors.ndim != 2 or len(vectors) != len(detections):
@@ -201,7 +202,7 @@ class Tracker:
             def cost(i: IntArray, j: IntArray) -> AnyArray:
                 return self._looks.cost(rows[i], vectors, given[j])
 
-            i, j = pairs(likeness, least, cost, least if buffered else _SURE_IOU)
+            i, j = pairs(likeness, least, cost, self._book[_LAST, rows] < self._before_ns)
         return rows[i], found[j]
 
     def _see(self, match: IntArray, seen: _Seen, stamp_ns: int) -> None:

@@ -78,7 +78,8 @@ def scene(conditions: Conditions) -> list[Shot]:
     walks = _walks(conditions, rng, times, reach)
     looks = _unit(rng.normal(size=(conditions.people, max(conditions.dimensions, 1))))
     common = _unit(rng.normal(size=(1, looks.shape[1])))
-    looks = _unit(0.8 * common + looks)
+    # Networks find all people rather alike: strangers have a cosine of about two thirds here.
+    looks = _unit(1.4 * common + looks)
     moods = _moods(conditions, rng, times)
     shots: list[Shot] = []
     before = pan[0]
@@ -189,7 +190,7 @@ def _shot(
         + rng.normal(0, 1, (count, 4)) * size * (conditions.blur + 0.05 * (1 - partly))[:, None]
     )
     vectors = looks[people] + rng.normal(0, 1, (count, looks.shape[1])) * (
-        0.6 + 0.8 * (1 - partly[:, None])
+        0.45 + 0.7 * (1 - partly[:, None])
     ) / np.sqrt(looks.shape[1])
     false = rng.poisson(conditions.clutter * count)
     tall = rng.uniform(0.07, 0.26, false) * conditions.height
