@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reid_ros.calibration import Calibration, Condition, Spread
+from reid_ros.calibration import Calibration, Condition, Spread, angles
 from reid_ros.config import GalleryConfig, IdentityConfig, TopologyConfig
 from reid_ros.gallery import Gallery
 from reid_ros.identify import Identifier
@@ -90,6 +90,64 @@ def lookalike(name, other, angle, seed=7):
     """Somebody else who looks this much like another."""
     look = turned(other.look, angle, np.random.default_rng(seed))
     return Figure(name, look, x=other.x + 100)
+
+
+@dataclass
+class Passer(Figure):
+    """One of a Population: crops differ by its noise."""
+
+    def crop(self, camera, draw):
+        noise = draw.normal(size=len(self.look)) * np.sqrt(0.06 / len(self.look))
+        return unit(self.views[camera] + noise)
+
+
+class Population:
+    """People whose crops share a mean, a camera's tint, a person's look and noise.
+
+    In 32 dimensions two people are about 55 degrees apart, one person in two cameras 32, and two
+    crops of one track 14. The fewer dimensions, the more people look alike by chance.
+    """
+
+    def __init__(self, seed, length=32):
+        self.draw = np.random.default_rng(seed)
+        self.length = length
+        self._mean = self._part(0.57)
+        self._tints = {camera: self._part(0.07) for camera in ('hall', 'yard')}
+
+    def _part(self, share, n=None):
+        shape = (self.length,) if n is None else (n, self.length)
+        return self.draw.normal(size=shape) * np.sqrt(share / self.length)
+
+    def person(self):
+        look = self._part(0.25)
+        return {
+            camera: self._mean + tint + look + self._part(0.05)
+            for camera, tint in self._tints.items()
+        }
+
+    def figure(self, name, x=0.0):
+        """Somebody new to walk through a Stage."""
+        looks = {c: v / np.linalg.norm(v) for c, v in self.person().items()}
+        return Passer(name, looks['hall'], views=looks, blur=0.0, x=x)
+
+    def track(self, person, camera, crops=4):
+        """Unit mean of the crops of one track."""
+        rows = person[camera] + self._part(0.06, crops)
+        return unit((rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(axis=0))
+
+    def calibration(self, people=60):
+        crowd = [self.person() for _ in range(people)]
+        one = {c: np.stack([self.track(p, c) for p in crowd]) for c in self._tints}
+        two = {c: np.stack([self.track(p, c) for p in crowd]) for c in self._tints}
+        other = ~np.eye(people, dtype=bool)
+
+        def condition(a, b):
+            found = angles(a @ b.T)
+            return Condition(Spread.of(np.diag(found)), Spread.of(found[other], n=people))
+
+        return Calibration(
+            condition(one['hall'], two['hall']), condition(one['hall'], two['yard'])
+        )
 
 
 def tracks(ids, boxes, *, visible=None, confirmed=None, ended=(), scores=None):

@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from people import CLEAR, unit
+from people import CLEAR, Population
 from scipy import stats
 
-from reid_ros.calibration import Calibration, Condition, Spread, angles
+from reid_ros.calibration import Calibration, Condition, Spread
 from reid_ros.evidence import (
     MARGIN,
     SMALLEST_GALLERY,
@@ -279,49 +279,6 @@ def test_the_setting_is_not_only_a_bound_but_about_the_rate(p):
 # -- the same from real vectors ------------------------------------------------------------------
 
 
-class Population:
-    """People whose crops share a mean, a camera's tint, a person's look and noise.
-
-    In 32 dimensions two people are about 55 degrees apart, one person in two cameras 32, and two
-    crops of one track 14.
-    """
-
-    def __init__(self, seed):
-        self.draw = np.random.default_rng(seed)
-        self._mean = self._part(0.57)
-        self._tints = {camera: self._part(0.07) for camera in ('hall', 'yard')}
-
-    def _part(self, share, n=None):
-        shape = (32,) if n is None else (n, 32)
-        return self.draw.normal(size=shape) * np.sqrt(share / 32)
-
-    def person(self):
-        look = self._part(0.25)
-        return {
-            camera: self._mean + tint + look + self._part(0.05)
-            for camera, tint in self._tints.items()
-        }
-
-    def track(self, person, camera, crops=4):
-        """Unit mean of the crops of one track."""
-        rows = person[camera] + self._part(0.06, crops)
-        return unit((rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(axis=0))
-
-    def calibration(self, people=60):
-        crowd = [self.person() for _ in range(people)]
-        one = {c: np.stack([self.track(p, c) for p in crowd]) for c in self._tints}
-        two = {c: np.stack([self.track(p, c) for p in crowd]) for c in self._tints}
-        other = ~np.eye(people, dtype=bool)
-
-        def condition(a, b):
-            found = angles(a @ b.T)
-            return Condition(Spread.of(np.diag(found)), Spread.of(found[other], n=people))
-
-        return Calibration(
-            condition(one['hall'], two['hall']), condition(one['hall'], two['yard'])
-        )
-
-
 @pytest.mark.parametrize(
     'n',
     [
@@ -331,7 +288,7 @@ class Population:
             100,
             marks=pytest.mark.xfail(
                 strict=True,
-                reason="the larger of both shares lets the other camera's prototypes veto a person "
+                reason="the larger share lets the other camera's prototypes veto a person "
                 'whom the own camera knows well: 25 % found, 100 % by the own camera alone',
             ),
         ),

@@ -4,7 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-from people import LENGTH, NS, Stage, degrees, figures, lookalike, tracks, turned
+from people import LENGTH, NS, Population, Stage, degrees, figures, lookalike, tracks, turned
+from scipy import stats
 
 from reid_ros.calibration import Calibration, Condition, Spread
 from reid_ros.config import GalleryConfig
@@ -251,6 +252,43 @@ def test_the_nearer_of_two_known_persons_is_chosen_for_each_of_two_tracks():
     stage.wait(30)
     stage.play(3, hall=[twin, ANNA])
     assert (stage.number(ANNA), stage.number(twin)) == (first, second)
+
+
+@pytest.mark.parametrize(('known', 'length'), [(1, 12), (10, 12), (60, 32)])
+def test_strangers_who_stay_are_rarely_taken_for_somebody_and_known_people_are_found(
+    known, length
+):
+    """From the first crop to the last merge, with a false_accept of one in twenty."""
+    population = Population(known, length)
+    stage = Stage('hall', 'yard', calibration=population.calibration(), false_accept=0.05)
+    people = [population.figure(f'known {i}', x=100.0 * (i % 5)) for i in range(known)]
+    numbers = {}
+    for start in range(0, known, 5):
+        group = people[start : start + 5]
+        stage.play(2, hall=group)
+        numbers.update({f.name: stage.number(f, 'hall') for f in group})
+        stage.play(2, yard=group)
+    stage.wait(30)
+    assert len(set(numbers.values())) == known
+    taken = strangers = 0
+    for batch in range(30):
+        crowd = [population.figure(f'new {batch} {i}', x=100.0 * i) for i in range(5)]
+        since = len(stage.moments)
+        stage.play(4, hall=crowd)
+        strangers += len(crowd)
+        taken += sum(bool(stage.numbers(f, since) & set(numbers.values())) for f in crowd)
+        stage.wait(1)
+        for person in [p.number for p in stage.gallery if p.number not in numbers.values()]:
+            stage.identifier.forget(person, stage.now_ns)
+            stage._leave(person)
+    assert taken <= stats.binom.ppf(0.999, strangers, 0.05)
+    right = 0
+    probes = people[:40]
+    for figure in probes:
+        stage.play(1.5, hall=[figure])
+        right += stage.number(figure) == numbers[figure.name]
+        stage.wait(10)
+    assert right >= 0.7 * len(probes), f'{right} of {len(probes)} known people'
 
 
 # -- one at a time -------------------------------------------------------------------------------
