@@ -19,7 +19,9 @@ def add(verbs: Any) -> None:
         metavar='FILE',
         help='YAML of settings, plain or as ROS parameters; --ros-args overrides it',
     )
-    verb.add_argument('ros', nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    verb.add_argument(
+        '--ros-args', nargs=argparse.REMAINDER, help='parameters, remappings and more, for ROS 2'
+    )
     verb.set_defaults(call=run)
 
 
@@ -29,9 +31,7 @@ def run(args: argparse.Namespace) -> int:
     from reid_ros.types import ReidError
 
     defaults = read(args.config) if args.config else None
-    extra = list(args.ros)
-    if extra and extra[0] != '--ros-args':
-        raise ReidError(f'{extra[0]!r}: put ROS arguments behind --ros-args')
+    extra = [] if args.ros_args is None else ['--ros-args', *args.ros_args]
     try:
         from reid_ros.ros.node import main
     except ModuleNotFoundError as error:

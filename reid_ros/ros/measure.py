@@ -28,10 +28,18 @@ from reid_ros.types import ReidError
 SILENCE_S = 3.0
 
 
-def rss_mb() -> float:
-    """Memory of this process, MB."""
-    with open('/proc/self/statm', encoding='ascii') as file:
-        return int(file.read().split()[1]) * resource.getpagesize() / 1e6
+def memory_mb() -> dict[str, float]:
+    """Memory of this process, MB: all that is resident, and what of it is its own.
+
+    The rest is mostly the shared segments of the publishers, which become resident as images come
+    to lie in new places of them, and code.
+    """
+    with open('/proc/self/status', encoding='ascii') as file:
+        fields = dict(line.split(':', 1) for line in file)
+    return {
+        'rss_mb': int(fields['VmRSS'].split()[0]) / 1e3,
+        'own_mb': int(fields['RssAnon'].split()[0]) / 1e3,
+    }
 
 
 def cpu_s() -> float:
@@ -82,7 +90,7 @@ class Measurement:
             'receive_ms_per_image': 1e3 * receive / max(images, 1),
             'cpu_ms_per_image': 1e3 * whole / max(images, 1),
             'cpu_share': whole / max(seconds, 1e-9),
-            'rss_mb': rss_mb(),
+            **memory_mb(),
         }
 
     def _state(self) -> tuple[float, int, float, float]:
@@ -114,7 +122,7 @@ class Measurement:
 
     def _sample(self, seconds: float) -> None:
         gc.collect()
-        _tell({'sample': {'seconds': seconds, 'rss_mb': rss_mb(), **self._counts()}})
+        _tell({'sample': {'seconds': seconds, **memory_mb(), **self._counts()}})
 
 
 def _tell(values: dict[str, Any]) -> None:

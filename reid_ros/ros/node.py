@@ -432,4 +432,7 @@ def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> i
         node.close()
         executor.shutdown()
         rclpy.try_shutdown()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # Python gives handlers of its own up before DDS has ended; this one stays.
+            signal.signal(number, signal.SIG_IGN)
     return 0

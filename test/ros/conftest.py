@@ -9,6 +9,8 @@ import warnings
 
 import pytest
 
+from reid_ros.config import config_dir
+
 collect_ignore_glob = []
 try:
     import rclpy
@@ -74,7 +76,9 @@ class Ros:
     def process(self, *arguments, tuned=True, **environment):
         """A Python process in this test's domain."""
         env = {**os.environ, 'ROS_DOMAIN_ID': str(self.domain), **environment}
-        if not tuned:
+        if tuned:
+            env['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(config_dir() / 'fastdds.xml')
+        else:
             env.pop('FASTRTPS_DEFAULT_PROFILES_FILE', None)
         process = subprocess.Popen(
             [sys.executable, *arguments],

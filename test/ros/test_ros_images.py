@@ -39,9 +39,9 @@ def test_every_image_of_other_processes_reaches_the_slot(ros, arguments, transpo
             'reid_ros.ros.publish',
             name,
             '--images',
-            '25',
+            '12',
             '--rate',
-            '15',
+            '6',
             *arguments,
             tuned=tuned,
         )
@@ -52,11 +52,23 @@ def test_every_image_of_other_processes_reaches_the_slot(ros, arguments, transpo
         sent = json.loads(publisher.stdout.read().splitlines()[-1])
         for name, number in sent.items():
             camera = node.cameras[name]
-            assert camera.health.counts['received'] == number == 25
+            assert camera.health.counts['received'] == number == 12
             assert camera.missing == camera.images.lost == 0
             used = camera.health.counts['processed'] + camera.health.counts['dropped_by_policy']
-            assert used == 25
+            assert used == 12
             assert camera.images.reliable == ('--best-effort' not in arguments)
+
+
+def test_images_lost_by_an_untuned_best_effort_publisher_are_counted_and_told(ros):
+    node = reid_node(ros, config('a', camera=BLIND))
+    diagnosis = Diagnosis(ros)
+    arguments = ('a', '--images', '40', '--rate', '15', '--best-effort')
+    publisher = ros.process('-m', 'reid_ros.ros.publish', *arguments, tuned=False)
+    assert ros.finished(publisher) == 0, publisher.stdout.read()
+    received = node.cameras['a'].health.counts['received']
+    assert received < 38
+    ros.spin_until(lambda: diagnosis.says('a', 'the segment of the *publisher* counts'))
+    assert int(diagnosis.value('a', 'lost_before_slot')) >= 6
 
 
 def test_process_all_uses_every_image_in_moments(ros):
