@@ -7,7 +7,7 @@ import difflib
 import os
 import sys
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -315,33 +315,46 @@ def read(path: str | Path) -> Config:
         raise ConfigError(f'{path}: {error}') from error
 
 
-def plain(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The settings inside `/**: ros__parameters:`, or data itself where it is not of that form.
+# What ROS 2 itself reads from a file of parameters.
+_OF_ROS = ('use_sim_time', 'qos_overrides', 'start_type_description_service')
 
-    A dotted key, `gallery.path`, is a key within a block, as in ROS.
+
+def plain(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings inside `/**: ros__parameters:`, or in data itself where it is not of that form.
+
+    Dotted names become blocks, as they are for ROS 2: `gallery.path: x` is `gallery: {path: x}`.
+
+    Raises:
+        ConfigError: a setting stands there twice.
     """
     for value in data.values():
         if isinstance(value, Mapping) and 'ros__parameters' in value:
-            return _nested(_mapping('ros__parameters', value['ros__parameters']))
-    return _nested(data)
+            inner = _blocks(_mapping('ros__parameters', value['ros__parameters']))
+            return {key: value for key, value in inner.items() if key not in _OF_ROS}
+    return _blocks(data)
 
 
-def _nested(data: Mapping[str, Any]) -> Mapping[str, Any]:
-    result: dict[str, Any] = {}
-    for key, value in data.items():
-        *blocks, last = str(key).split('.')
-        inner = result
-        for block in blocks:
-            inner = inner.setdefault(block, {})
-            if not isinstance(inner, dict):
-                raise ConfigError(f'{key}: {block} is set to {inner!r} and so has no {last}')
-        if isinstance(value, Mapping):
-            value = _nested(value)
-        if isinstance(value, Mapping) and isinstance(inner.get(last), dict):
-            inner[last].update(value)
-        else:
-            inner[last] = value
+def _blocks(data: Mapping[Any, Any]) -> dict[Any, Any]:
+    result: dict[Any, Any] = {}
+    for path, value in _leaves(data):
+        place = result
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+            if not isinstance(place, dict):
+                raise ConfigError(f'{".".join(path)}: {key} is set to a value and used as a block')
+        if path[-1] in place:
+            raise ConfigError(f'{".".join(map(str, path))}: set twice')
+        place[path[-1]] = value
     return result
+
+
+def _leaves(data: Mapping[Any, Any], where: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    for key, value in data.items():
+        path = (*where, *(key.split('.') if isinstance(key, str) else (key,)))
+        if isinstance(value, Mapping) and value:
+            yield from _leaves(value, path)
+        else:
+            yield path, value
 
 
 def config_dir() -> Path:
