@@ -174,6 +174,7 @@ class Identifier:
 
     def _born(self, track: SeenTrack, stamp_ns: int) -> None:
         self._make_room(stamp_ns)
+        track.never |= self.scene.out_of_reach(track)
         person = self.gallery.born(track.first_ns)
         previous, track.left = track.left, 0
         track.person, track.score, track.odd = person.number, 0.5, 0

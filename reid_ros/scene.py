@@ -249,8 +249,14 @@ class Scene:
     # -- who cannot be whom --------------------------------------------------------------------
 
     def forbid(self, camera: str, stamp_ns: int) -> None:
-        """People seen side by side are different people, now and later."""
+        """People seen side by side, or at once in cameras that are apart, are two for good."""
         seen = [t for t in self.seen[camera] if stamp_ns - t.first_ns >= LINK_AGE_NS]
+        for name, others in self.seen.items():
+            if name != camera and not self._topology.overlap(name, camera):
+                aged = (t for t in others if stamp_ns - t.first_ns >= LINK_AGE_NS)
+                away = {t.person for t in aged if self._holds(t, stamp_ns)}
+                for track in seen:
+                    self._differ(track, away)
         if len(seen) < 2:
             return
         state = [(t.number, t.person) for t in seen]
@@ -268,12 +274,15 @@ class Scene:
             beside = everybody
             if not alone[row]:
                 beside = {persons[i] for i in np.flatnonzero(apart[row]).tolist()} - {0}
-            if not persons[row]:
-                track.never |= beside
-                continue
-            for other in beside - self._gallery[persons[row]].never:
-                if other != persons[row]:
-                    self._gallery.cannot_link(persons[row], other)
+            self._differ(track, beside)
+
+    def _differ(self, track: SeenTrack, others: set[int]) -> None:
+        """A track shows none of these persons."""
+        if track.person not in self._gallery:
+            track.never |= others
+            return
+        for other in others - self._gallery[track.person].never - {track.person}:
+            self._gallery.cannot_link(track.person, other)
 
     def impossible(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> BoolArray:
         """(m, n) True where a track cannot be a person, in the gallery's order."""
@@ -305,7 +314,16 @@ class Scene:
         if not person.seen_ns:
             return True
         last = max(person.seen_ns, key=lambda name: person.seen_ns[name])
-        return self._topology.possible(last, camera, stamp_ns - person.seen_ns[last])
+        elapsed_ns = stamp_ns - person.seen_ns[last]
+        # A sighting more than a moment ahead is one from before the clock was set back.
+        return elapsed_ns < -NS or self._topology.possible(last, camera, elapsed_ns)
+
+    def out_of_reach(self, track: SeenTrack) -> set[int]:
+        """Persons who cannot have walked to where a track began."""
+        if not self._topology.has_transits:
+            return set()
+        camera, begin_ns = track.camera, track.first_ns
+        return {p.number for p in self._gallery if not self._walkable(p, camera, begin_ns)}
 
     def side_by_side(self, first: int, second: int) -> bool:
         """True where two persons are visible right now in places that one cannot share."""

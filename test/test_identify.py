@@ -199,9 +199,6 @@ def test_a_twin_beside_a_known_person_is_never_that_person_even_after_the_person
     assert number not in stage.numbers(twin)
 
 
-@pytest.mark.xfail(
-    strict=True, reason='sightings at once in cameras that are apart forbid only for that moment'
-)
 def test_twins_at_once_in_cameras_that_are_apart_are_two():
     twin = lookalike('twin', ANNA, 5)
     stage = Stage('hall', 'garage', unlisted='apart', overlap=('hall', 'garage'))
@@ -210,9 +207,6 @@ def test_twins_at_once_in_cameras_that_are_apart_are_two():
     assert not stage.numbers(ANNA) & stage.numbers(twin)
 
 
-@pytest.mark.xfail(
-    strict=True, reason='sightings at once in cameras that are apart forbid only for that moment'
-)
 def test_a_track_that_began_while_the_person_was_elsewhere_is_somebody_else():
     """Apart for a moment is apart for good, although the track was not decided by then."""
     twin = lookalike('twin', ANNA, 5)
@@ -234,7 +228,6 @@ def test_a_walk_takes_its_time(away_s, same):
     assert stage.number(ANNA) != 0
 
 
-@pytest.mark.xfail(strict=True, reason='merges ignore the walking times')
 def test_a_stranger_who_gets_a_number_too_early_for_the_walk_is_not_merged_later():
     stage = Stage('hall', 'garage', transit=('hall garage 20 180',))
     number = stage.enrol(ANNA, 'hall')
