@@ -109,7 +109,7 @@ class Identifier:
         unbound = [t for t in self.scene.seen[camera] if not t.person]
         if not unbound:
             return
-        ready = [t for t in unbound if t.fresh is not None and self._has_enough(t)]
+        ready = [t for t in unbound if self._is_due(t)]
         found: dict[int, Match] = {}
         if ready and len(self.gallery):
             vectors = np.stack([track.mean() for track in ready])
@@ -134,18 +134,21 @@ class Identifier:
             self.scene.recent(tracks),
         )
 
-    def _has_enough(self, track: SeenTrack) -> bool:
+    def _is_due(self, track: SeenTrack) -> bool:
+        """True where there is enough to compare a track by, or no more can be waited for."""
+        if track.total is None:
+            return False
         if track.count >= DECIDE_CROPS and track.weight >= DECIDE_WEIGHT:
-            return True
-        return track.count > 0 and track.age_s() >= 4 * self.config.settle_s
+            return track.fresh is not None
+        return track.age_s() >= 4 * self.config.settle_s
 
     def _is_new(self, track: SeenTrack, match: Match | None) -> bool:
         """True once a track has waited long enough without being anybody."""
         age, settle = track.age_s(), self.config.settle_s
         if track.total is None:
             return age >= 2 * settle
-        if match is None:
-            return age >= settle and (not len(self.gallery) or not self._has_enough(track))
+        if match is None:  # where there are others, only who was compared with them is new
+            return age >= settle and not len(self.gallery)
         if match.ambiguous:
             return False
         return age >= (3 * settle if match.undecided else settle)
