@@ -131,6 +131,15 @@ class BoxFilter:
         self._steps[dt_s] = transition, noise
         return transition, noise
 
+    def shift(self, by: DoubleArray) -> None:
+        """Move every box by (2,) pixels."""
+        self._state[:2, MEAN, : self.n] += by[:, None]
+
+    def surprise(self, rows: IntArray, measured: DoubleArray) -> DoubleArray:
+        """(2, k) pixels from the predicted centres of boxes to their measured (4, k) ones."""
+        result: DoubleArray = measured[:2] - self._state[:2, MEAN, rows]
+        return result
+
     def correct(self, rows: IntArray, measured: DoubleArray) -> None:
         """Move boxes to what was measured.
 

@@ -30,6 +30,12 @@ _PROBATION_S = 0.1  # a new track not seen for longer is dropped
 
 _FARTHEST_PX = 1e6
 
+# How many tracks, and which share of them, must be off in one direction until the camera is
+# taken to have moved; which part of that it is followed.
+_WITNESSES = 5
+_AGREEMENT = 0.7
+_FOLLOWED = 0.7
+
 _ID, _LAST, _HITS, _CONFIRMED = range(4)
 _NONE = np.empty(0, np.int64)
 
@@ -68,6 +74,7 @@ class Tracker:
         self._next = 1
         self._stamp_ns: int | None = None
         self._before_ns = 0
+        self._pan = np.zeros(2)  # pixels per second that all tracks move, where nobody says so
 
     def configure(self, config: TrackConfig) -> None:
         """Go on with other settings; the tracks stay."""
@@ -78,6 +85,7 @@ class Tracker:
         self._filter.clear()
         self._looks.clear()
         self._stamp_ns = None
+        self._pan[:] = 0.0
 
     def step(
         self,
@@ -93,7 +101,8 @@ class Tracker:
             detections: people found in the frame; none is a frame too. Boxes that are not finite
                 or have no area are passed over.
             stamp_ns: time of the frame, nanoseconds, not before the last one.
-            ego: (3, 3) homography from the pixels of the last frame given to this one's.
+            ego: (3, 3) homography from the pixels of the last frame given to this one's. Without
+                it, a motion that most of five tracks or more share is taken for the camera's.
             vectors: (n, d) float32 unit appearance vectors of the detections, a row of NaN where
                 there is none. Used where the settings ask for appearance.
 
@@ -104,7 +113,7 @@ class Tracker:
         ended = self._advance(int(stamp_ns), None if ego is None else homography(ego))
         seen = self._usable(detections, vectors)
         match = self._match(seen)
-        self._see(match, seen, stamp_ns)
+        self._see(match, seen, stamp_ns, ego is None)
         proven = self._proven(match, stamp_ns)
         if not proven.all():
             ended.append(self._keep(proven))
@@ -128,8 +137,11 @@ class Tracker:
         alive = unseen_ns <= self._config.max_age_s * 1e9
         if not alive.all():
             ended.append(self._keep(alive))
-        self._filter.predict((stamp_ns - before) * 1e-9)
-        if ego is not None and self._filter.n:
+        dt_s = (stamp_ns - before) * 1e-9
+        self._filter.predict(dt_s)
+        if ego is None:
+            self._filter.shift(self._pan * dt_s)
+        elif self._filter.n:
             ahead = self._filter.warp(ego)
             if not ahead.all():
                 ended.append(self._keep(ahead))
@@ -205,13 +217,18 @@ class Tracker:
             i, j = pairs(likeness, least, cost, self._book[_LAST, rows] < self._before_ns)
         return rows[i], found[j]
 
-    def _see(self, match: IntArray, seen: _Seen, stamp_ns: int) -> None:
+    def _see(self, match: IntArray, seen: _Seen, stamp_ns: int, follow: bool) -> None:
         """Note what was seen of each track."""
         rows = (match >= 0).nonzero()[0]
+        if not follow or len(rows) < _WITNESSES:
+            self._pan[:] = 0.0
         if not len(rows):
             return
         found = match[rows]
-        self._filter.correct(rows, centred(seen.corners[:, found]))
+        measured = centred(seen.corners[:, found])
+        if follow and len(rows) >= _WITNESSES:
+            self._follow(rows, measured, stamp_ns)
+        self._filter.correct(rows, measured)
         book = self._book
         book[_HITS, rows] += book[_LAST, rows] < stamp_ns
         book[_LAST, rows] = stamp_ns
@@ -220,6 +237,19 @@ class Tracker:
         if seen.vectors is not None:
             clear = seen.strong[found].nonzero()[0]
             self._looks.see(rows[clear], seen.vectors, seen.row[found[clear]], stamp_ns)
+
+    def _follow(self, rows: IntArray, measured: DoubleArray, stamp_ns: int) -> None:
+        """Take an error that most tracks share for a motion of the camera."""
+        dt_s = (stamp_ns - self._before_ns) * 1e-9
+        if dt_s <= 0.0:
+            return
+        off = self._filter.surprise(rows, measured)
+        middle = np.sort(off, axis=1)[:, len(rows) // 2]
+        agree = (np.abs(off - middle[:, None]) < np.abs(middle)[:, None]).sum(axis=1)
+        middle[agree < max(_WITNESSES, _AGREEMENT * len(rows))] = 0.0
+        middle *= _FOLLOWED
+        self._filter.shift(middle)
+        self._pan += middle / dt_s
 
     def _proven(self, match: IntArray, stamp_ns: int) -> BoolArray:
         """(n,) bool, False for tracks on probation that were not seen again."""

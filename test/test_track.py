@@ -154,16 +154,33 @@ def test_a_prediction_uses_the_time_that_really_passed():
     assert later[0] - soon[0] == pytest.approx(0.4 * 200, rel=0.15)
 
 
-def test_without_ego_motion_a_fast_pan_breaks_tracks_and_with_it_none():
-    walkers = [Walker(x, 500, 40 * (-1) ** x, look=0) for x in range(200, 1700, 151)]
+@pytest.mark.parametrize(
+    ('count', 'ego', 'period_s'), [(3, True, 2), (10, True, 2), (10, False, 5)]
+)
+def test_tracks_survive_a_pan(count, ego, period_s):
+    # Told by ego motion; or, where enough people show it, seen from them.
+    walkers = [Walker(100 + 150 * k, 500, 40 * (-1) ** k) for k in range(count)]
 
     def pan(t: float) -> float:
-        return 250 * np.sin(2 * np.pi * t / 2)  # up to 785 pixels per second
+        return 250 * np.sin(2 * np.pi * t / period_s)  # up to 785 or 314 pixels per second
 
-    lost = film(walkers, at(10), pan=pan)
-    kept = film(walkers, at(10), pan=pan, ego=True)
-    assert [len(kept.numbers(k)) for k in range(len(walkers))] == [1] * len(walkers)
-    assert sum(len(lost.numbers(k)) for k in range(len(walkers))) > len(walkers)
+    seen = film(walkers, at(10, 6), pan=pan, ego=ego)
+    assert [len(seen.numbers(k)) for k in range(count)] == [1] * count
+
+
+def test_people_who_set_off_together_do_not_carry_the_others_away():
+    # Four of six start to walk: that is not the camera's motion.
+    standing = [Walker(100 + 200 * k, 400) for k in range(2)]
+    walking = [Walker(100 + 200 * k, 600, vx=150) for k in range(4)]
+    tracker = Tracker()
+    for t in at(10, 1):
+        tracker.step(detections([one.box(0) for one in standing + walking]), round(t * S))
+    for t in at(10, 2)[1:]:
+        boxes = [one.box(0) for one in standing] + [one.box(t) for one in walking]
+        tracks = tracker.step(detections(boxes), round((t + 1) * S))
+    assert tracks.ids.tolist() == [1, 2, 3, 4, 5, 6]
+    (coasting,) = tracker.step(detections(boxes[1:]), round(3.1 * S)).boxes[:1]
+    np.testing.assert_allclose(coasting, standing[0].box(0), atol=2)
 
 
 def test_ego_motion_moves_coasting_tracks_in_place_and_size():
