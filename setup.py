@@ -3,7 +3,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 NAME = 'reid_ros'
-HERE = Path(__file__).parent
+# colcon build --symlink-install runs a link to this file from its build folder.
+HERE = Path(__file__).resolve().parent
 
 
 def shared(folder):

@@ -155,6 +155,11 @@ def installed(tmp_path_factory):
         shutil.copytree(ROOT / part, source / part, ignore=skip)
     for part in ('setup.py', 'setup.cfg', 'package.xml', 'pyproject.toml', 'README.md'):
         shutil.copy(ROOT / part, source / part)
+    return files_of(source, target)
+
+
+def files_of(source, target):
+    """What running setup.py in a folder installs into another."""
     command = ['setup.py', '-q', 'build_py', '-d', str(target), 'install_data', '-d', str(target)]
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', *command],
@@ -189,3 +194,14 @@ def test_every_module_is_installed_and_nothing_else(installed):
     wanted = below('reid_ros')
     assert len(wanted) > 50
     assert wanted == {name for name in installed if not name.startswith('share/')}
+
+
+def test_colcons_links_install_the_same(installed, tmp_path):
+    """colcon build --symlink-install runs a link to setup.py, without the README beside it."""
+    build = tmp_path / 'build'
+    build.mkdir()
+    for part in ('reid_ros', 'launch', 'config', 'resource', 'setup.py', 'setup.cfg'):
+        (build / part).symlink_to(ROOT / part)
+    (build / 'package.xml').symlink_to(ROOT / 'package.xml')
+    links = files_of(build, tmp_path / 'target')
+    assert {name for name in installed if name.startswith('share/')} <= links
