@@ -222,6 +222,12 @@ class Config:
         60.0,
     )
     autostart: bool = setting(True, 'configure and activate at start, without being asked to')
+    executor: str = setting(
+        'events',
+        "what waits for messages: rclpy's events executor, where this ROS 2 has it (Jazzy and "
+        'later; half the processor time), or its single_threaded one',
+        choices=('events', 'single_threaded'),
+    )
     debug_embeddings: bool = setting(False, 'publish debug/embeddings, the vectors of the tracks')
 
 

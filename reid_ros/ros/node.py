@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import importlib
 import signal
 import sys
 import time
@@ -20,7 +21,6 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
-from std_srvs.srv import SetBool, Trigger
 
 from reid_ros.config import Config, ConfigError
 from reid_ros.pipeline import Pipeline
@@ -29,6 +29,7 @@ from reid_ros.ros.diagnostics import advice, camera_status, image_topics, node_s
 from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
 from reid_ros.ros.outputs import Outputs
 from reid_ros.ros.parameters import Parameters
+from reid_ros.ros.services import Services
 from reid_ros.ros.subscribe import QUIET, QUIET_PUBLISHER
 from reid_ros.ros.target import Target
 from reid_ros.ros.worker import Worker
@@ -67,6 +68,14 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
     Args:
         defaults: what holds where no parameter is given.
         load: makes the pipeline of a configuration.
+
+    Attributes:
+        config: the settings of the present run.
+        pipeline: from configure to cleanup, else None.
+        worker: the thread that steps it, from activate to deactivate, else None.
+        cameras: by name, from activate to deactivate.
+        enabled: whether images are used.
+        problem: why the last transition failed, '' where it did not.
     """
 
     def __init__(
@@ -88,11 +97,11 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         self.problem = ''
         self._load = load
         self._state = 'unconfigured'
-        self._enabled = True
+        self.enabled = True
         self._hinted = False
-        self._pipeline: Pipeline | None = None
+        self.pipeline: Pipeline | None = None
         self._intake: Intake | None = None
-        self._worker: Worker | None = None
+        self.worker: Worker | None = None
         # A misspelt name is refused in configure; rclpy would not even make its topics.
         usable = [] if self.parameters.problems else self.parameters.camera_names
         self._outputs = Outputs(self, usable)
@@ -102,22 +111,11 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         self.create_subscription(
             String, '~/select_target', self._on_select, 10, event_callbacks=QUIET
         )
-        self.create_service(SetBool, '~/enable', self._on_enable)
-        for name, call in (
-            ('reset_tracks', self._reset_tracks),
-            ('save_gallery', self._save_gallery),
-            ('clear_gallery', self._clear_gallery),
-        ):
-            self.create_service(Trigger, f'~/{name}', functools.partial(_answer, call))
+        Services(self)
         steady = Clock(clock_type=ClockType.STEADY_TIME)  # a stopped /clock must not stop these
         self.create_timer(DIAGNOSE_S, self._diagnose, clock=steady)
         self.create_timer(LOCKED_S, self._publish_locked, clock=steady)
         self.create_timer(TEND_S, self._tend, clock=steady)
-
-    @property
-    def worker(self) -> Worker | None:
-        """The thread that works, while the node is active."""
-        return self._worker
 
     @property
     def autostart(self) -> bool:
@@ -136,7 +134,7 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         try:
             config = self.parameters.config()
             _check(config, self._advice)
-            self._pipeline = self._load(config)
+            self.pipeline = self._load(config)
         except ReidError as error:
             self.problem = f'not configured: {error}'
             self.get_logger().error(self.problem)
@@ -152,7 +150,7 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
     @told
     def on_activate(self, state: Any) -> TransitionCallbackReturn:
         """Subscribe and start to work."""
-        pipeline = self._pipeline
+        pipeline = self.pipeline
         if pipeline is None:
             return FAILURE
         names = self.config.camera_names
@@ -162,7 +160,7 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         else:
             intake = Newest(self._dropped)
         self._intake, self._hinted = intake, False
-        self._enabled = True
+        self.enabled = True
         try:
             for name in names:
                 self.cameras[name] = Camera(
@@ -173,10 +171,10 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
             self.get_logger().error(self.problem)
             self._destroy_cameras()
             return FAILURE
-        self._worker = Worker(
+        self.worker = Worker(
             pipeline, intake, self.cameras, self._outputs, self.target, self.get_clock()
         )
-        self._worker.start()
+        self.worker.start()
         self._state = 'active'
         return super().on_activate(state)
 
@@ -213,9 +211,9 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
 
     def _stop(self) -> None:
         self._destroy_cameras()
-        if self._worker is not None:
-            self._worker.stop()
-            self._worker = None
+        if self.worker is not None:
+            self.worker.stop()
+            self.worker = None
         self._intake = None
         if self._state == 'active':
             self._state = 'inactive'
@@ -226,7 +224,7 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         self.cameras = {}
 
     def _release(self) -> bool:
-        pipeline, self._pipeline = self._pipeline, None
+        pipeline, self.pipeline = self.pipeline, None
         self.parameters.configured = False
         self.target.release()
         self._state = 'unconfigured'
@@ -243,7 +241,7 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
     # images -------------------------------------------------------------------------------------
 
     def _accept(self, arrival: Arrival) -> None:
-        if self._enabled and self._intake is not None:
+        if self.enabled and self._intake is not None:
             self._intake.put(arrival)
 
     def _dropped(self, camera: str) -> None:
@@ -260,8 +258,8 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
             self._outputs.publish_locked(self.target.locked(time.monotonic()))
 
     def _tend(self) -> None:
-        if self._worker is not None:
-            self._worker.check()
+        if self.worker is not None:
+            self.worker.check()
         if self.parameters.changed:
             self._apply()
         for camera in self.cameras.values():
@@ -272,25 +270,25 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
     def _apply(self) -> None:
         """Take over the live settings."""
         self.parameters.changed = False
-        if self._pipeline is None:
+        if self.pipeline is None:
             return
         self.config = self.parameters.config()
         self.target.configure(self.config.target)
-        if self._worker is None:
-            self._pipeline.configure(self.config)
+        if self.worker is None:
+            self.pipeline.configure(self.config)
         else:
-            with self._worker.lock:
-                self._pipeline.configure(self.config)
+            with self.worker.lock:
+                self.pipeline.configure(self.config)
 
     def _diagnose(self) -> None:
         now = time.monotonic()
         name = self.get_name()
         array = DiagnosticArray()
         array.header.stamp = self.get_clock().now().to_msg()
-        worker, pipeline = self._worker, self._pipeline
+        worker, pipeline = self.worker, self.pipeline
         problem = self.problem or (worker.problem if worker else '')
         facts = dict(pipeline.facts()) if pipeline else {}
-        facts['enabled'] = str(self._enabled)
+        facts['enabled'] = str(self.enabled)
         cost = dict(worker.cost_s) if worker else {}
         array.status = [node_status(name, self._state, problem, facts, cost)]
         for camera in self.cameras.values():
@@ -343,48 +341,6 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         )
         self._apply()
 
-    def _on_enable(self, request: Any, response: Any) -> Any:
-        self._enabled = bool(request.data)
-        response.success = True
-        response.message = 'images are used' if self._enabled else 'images are not used'
-        return response
-
-    def _reset_tracks(self) -> str:
-        if self._worker is None:
-            raise ReidError('the node is not active: there are no tracks')
-        self._worker.reset_tracks()
-        return 'tracks of every camera forgotten'
-
-    def _save_gallery(self) -> str:
-        pipeline = self._configured()
-        if not self.config.gallery.path:
-            raise ReidError('gallery.path is empty: there is no file to save to')
-        with self._exclusive():
-            pipeline.save()
-        return f'{len(pipeline.gallery)} persons saved to {self.config.gallery.path}'
-
-    def _clear_gallery(self) -> str:
-        pipeline = self._configured()
-        with self._exclusive():
-            number = pipeline.clear()
-        return f'{number} persons forgotten'
-
-    def _configured(self) -> Pipeline:
-        if self._pipeline is None:
-            raise ReidError('the node is not configured: there is no gallery')
-        return self._pipeline
-
-    def _exclusive(self) -> Any:
-        return self._worker.lock if self._worker is not None else contextlib.nullcontext()
-
-
-def _answer(call: Callable[[], str], request: Any, response: Any) -> Any:
-    try:
-        response.message, response.success = call(), True
-    except ReidError as error:
-        response.message, response.success = str(error), False
-    return response
-
 
 def _check(config: Config, topics: Callable[[], str]) -> None:
     """What the parameters cannot say one by one.
@@ -404,6 +360,17 @@ def _check(config: Config, topics: Callable[[], str]) -> None:
                 )
 
 
+def executor_of(node: ReidNode) -> Any:
+    """The executor that the node asks for, with the node in it."""
+    kind: Any = SingleThreadedExecutor
+    if node.get_parameter('executor').value == 'events':
+        with contextlib.suppress(ImportError):  # Humble has none
+            kind = importlib.import_module('rclpy.experimental').EventsExecutor
+    executor = kind()
+    executor.add_node(node)
+    return executor
+
+
 def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; further signals do not disturb the ending."""
     stopped = False
@@ -419,8 +386,7 @@ def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> i
         signal_handler_options=SignalHandlerOptions.NO,
     )
     node = ReidNode(defaults)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
+    executor = executor_of(node)
     try:
         if node.autostart and not stopped:
             node.start()

@@ -21,8 +21,8 @@ from reid_ros.config import CameraConfig, Config, ConfigError, build, checked, n
 
 # Declared by rclpy itself, or when a publisher or subscription is made.
 FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
-# The cameras and their topics are made once, with the node.
-FIXED = ('camera_names', 'autostart')
+# Read once, when the node is made.
+FIXED = ('camera_names', 'autostart', 'executor')
 _LISTS = {str: Parameter.Type.STRING_ARRAY, float: Parameter.Type.DOUBLE_ARRAY}
 
 

@@ -25,8 +25,8 @@ from reid_ros.ros import picture
 from reid_ros.ros.convert import byte_array
 from reid_ros.types import UInt8Array
 
-# Depth of a usual camera driver.
-DEPTH = 5
+# Of ROS 2's default QoS, which camera drivers mostly have.
+DEPTH = 10
 
 
 def scene(height: int, width: int) -> UInt8Array:

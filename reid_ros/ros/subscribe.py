@@ -159,7 +159,7 @@ class Subscription:
         self._misfit = True
         if self._auto and not self._overridden:
             return  # `tend` takes what is offered
-        self.mismatches += event.total_count_change
+        self.mismatches += max(event.total_count_change, 1)  # 0 where the event was read before
         policy = QoSPolicyKind(event.last_policy_kind).name.lower()
         self.problem = (
             f'incompatible QoS on {self.topic}: a publisher offers another {policy} than is asked '

@@ -192,7 +192,7 @@ def test_a_plain_error_in_the_worker_ends_the_node_instead_of_hiding(ros, monkey
     def broken(*_):
         raise ZeroDivisionError('a bug')
 
-    monkeypatch.setattr(node._pipeline, 'step', broken)
+    monkeypatch.setattr(node.pipeline, 'step', broken)
     sender = ros.publisher(Image, 'a/image')
     ros.spin_until(sender.get_subscription_count)
     sender.publish(image(time.time_ns()))

@@ -1,0 +1,74 @@
+"""The node's services: enable, reset_tracks, save_gallery, clear_gallery."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from std_srvs.srv import SetBool, Trigger
+
+from reid_ros.types import ReidError
+
+if TYPE_CHECKING:
+    from reid_ros.pipeline import Pipeline
+    from reid_ros.ros.node import ReidNode
+
+
+class Services:
+    """Made once with the node; each answers in words in whichever state the node is."""
+
+    def __init__(self, node: ReidNode) -> None:
+        self._node = node
+        node.create_service(SetBool, '~/enable', self._enable)
+        for name, call in (
+            ('reset_tracks', self._reset_tracks),
+            ('save_gallery', self._save_gallery),
+            ('clear_gallery', self._clear_gallery),
+        ):
+            node.create_service(Trigger, f'~/{name}', functools.partial(_answer, call))
+
+    def _enable(self, request: Any, response: Any) -> Any:
+        self._node.enabled = bool(request.data)
+        response.success = True
+        response.message = 'images are used' if request.data else 'images are not used'
+        return response
+
+    def _reset_tracks(self) -> str:
+        if self._node.worker is None:
+            raise ReidError('the node is not active: there are no tracks')
+        self._node.worker.reset_tracks()
+        return 'tracks of every camera forgotten'
+
+    def _save_gallery(self) -> str:
+        pipeline = self._configured()
+        path = self._node.config.gallery.path
+        if not path:
+            raise ReidError('gallery.path is empty: there is no file to save to')
+        with self._exclusive():
+            pipeline.save()
+        return f'{len(pipeline.gallery)} persons saved to {path}'
+
+    def _clear_gallery(self) -> str:
+        pipeline = self._configured()
+        with self._exclusive():
+            number = pipeline.clear()
+        return f'{number} persons forgotten'
+
+    def _configured(self) -> Pipeline:
+        if self._node.pipeline is None:
+            raise ReidError('the node is not configured: there is no gallery')
+        return self._node.pipeline
+
+    def _exclusive(self) -> contextlib.AbstractContextManager[Any]:
+        worker = self._node.worker
+        return worker.lock if worker is not None else contextlib.nullcontext()
+
+
+def _answer(call: Callable[[], str], request: Any, response: Any) -> Any:
+    try:
+        response.message, response.success = call(), True
+    except ReidError as error:
+        response.message, response.success = str(error), False
+    return response
