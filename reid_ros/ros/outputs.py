@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
@@ -32,8 +32,10 @@ from reid_ros.ros.markers import Markers, Standing
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import sightings_table, table_to_cloud
 from reid_ros.ros.target import Aim, Target
-from reid_ros.scene import Observation
 from reid_ros.types import Frame, Moment, Sightings
+
+if TYPE_CHECKING:
+    from reid_ros.scene import Observation
 
 UNKNOWN_VARIANCE = 1e3  # of what one image cannot tell: the target's turn, rad²
 
