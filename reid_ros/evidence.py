@@ -65,7 +65,7 @@ def scores(
     """Calibrated evidence of m tracks for n persons.
 
     Where a person is known from the track's own camera and from others, the likelihood ratio is
-    the mean of both, and the share of strangers that come as close the larger of both: people in
+    the mean of both, and the share of strangers that come as close is the own camera's: people in
     the same clothes are told apart where light and view are the same, and the other cameras'
     wider tolerance must not overrule that.
 
@@ -89,8 +89,8 @@ def person_scores(
 ) -> Scores:
     """(1, n) calibrated evidence that the owner of m prototypes is each other person.
 
-    The weighted mean over the prototypes, so that one lucky pair of crops merges nobody, and as in
-    `scores` the stricter of same-camera and cross-camera evidence.
+    The weighted mean over the prototypes, so that one lucky pair of crops merges nobody. Evidence
+    within a camera and across cameras joins as in `scores`.
 
     Args:
         closeness: cosines of the m prototypes.
@@ -134,10 +134,10 @@ def _both(
     cross_llr: DoubleArray,
     cross_log_p: DoubleArray,
 ) -> tuple[DoubleArray, DoubleArray]:
-    """The mean of the likelihood ratios and the larger p; the one there is where one is nan."""
+    """The mean of the likelihood ratios, and p of the own camera; the one there is alone."""
     mean = (same_llr + cross_llr) / 2
     llr = np.where(np.isnan(mean), np.fmax(same_llr, cross_llr), mean)
-    return llr, np.fmax(same_log_p, cross_log_p)
+    return llr, np.where(np.isnan(same_log_p), cross_log_p, same_log_p)
 
 
 def _log_share(open_: BoolArray, recent: DoubleArray) -> DoubleArray:

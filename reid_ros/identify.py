@@ -10,8 +10,9 @@ import numpy as np
 from reid_ros.calibration import Calibration
 from reid_ros.config import GalleryConfig, IdentityConfig
 from reid_ros.embed import LEARN_QUALITY
-from reid_ros.evidence import MARGIN, Match, Scores, matches, person_scores, scores
+from reid_ros.evidence import MARGIN, Match, matches
 from reid_ros.gallery import Gallery, Person
+from reid_ros.likeness import Likeness
 from reid_ros.scene import ODD, Observation, Scene, SeenTrack
 from reid_ros.topology import Topology
 from reid_ros.types import BoolArray, Event, EventKind, FloatArray, UInt32Array
@@ -29,8 +30,6 @@ DOUBT_QUALITY = 0.5
 """Only a good view can tell that a track was swapped; a small or hidden one looks like anybody."""
 GIVE_UP_ODD = 4
 """A track this often odd, over a second, is split off even where it looks like nobody we know."""
-YOUNG_NS = 10 * NS
-"""A person known for less may still turn out to be somebody else's second number."""
 PROVISIONAL_TTL_S = 60.0
 """Unseen provisional persons are dropped after at most this long."""
 
@@ -68,7 +67,7 @@ class Identifier:
         self.config = config
         self.keep = keep
         self.scene = Scene(gallery, topology)
-        self._calibration = calibration
+        self._likeness = Likeness(gallery, self.scene, calibration)
         self._events: list[Event] = []
         self._swept_ns: int | None = None
 
@@ -113,11 +112,12 @@ class Identifier:
         found: dict[int, Match] = {}
         if ready and len(self.gallery):
             vectors = np.stack([track.mean() for track in ready])
-            result = self._scores(ready, vectors, stamp_ns)
+            result = self._likeness.of_tracks(ready, vectors, stamp_ns)
             for row, match in enumerate(matches(result, self.config.false_accept)):
                 found[ready[row].number] = match
                 if match.column >= 0 and (
-                    not match.ambiguous or self._one(result, match, stamp_ns)
+                    not match.ambiguous
+                    or self._likeness.one(result, match, self.config.false_accept, stamp_ns)
                 ):
                     number = int(result.persons[match.column])
                     score = result.probability(row, match.column)
@@ -125,14 +125,6 @@ class Identifier:
         for track in unbound:
             if not track.person and self._is_new(track, found.get(track.number)):
                 self._born(track, stamp_ns)
-
-    def _scores(self, tracks: Sequence[SeenTrack], vectors: FloatArray, stamp_ns: int) -> Scores:
-        return scores(
-            self.gallery.closeness(vectors, [track.camera for track in tracks]),
-            self._calibration,
-            self.scene.impossible(tracks, stamp_ns),
-            self.scene.recent(tracks),
-        )
 
     def _is_due(self, track: SeenTrack) -> bool:
         """True where there is enough to compare a track by, or no more can be waited for."""
@@ -152,11 +144,6 @@ class Identifier:
         if match.ambiguous:
             return False
         return age >= (3 * settle if match.undecided else settle)
-
-    def _one(self, found: Scores, match: Match, stamp_ns: int) -> bool:
-        """True where the two best persons may well be one, so that their likeness is no doubt."""
-        first, second = found.persons[match.column], found.persons[match.rival]
-        return self._alike(int(first), int(second), stamp_ns)
 
     def _bind(
         self, track: SeenTrack, number: int, score: float, margin: float, stamp_ns: int
@@ -213,12 +200,7 @@ class Identifier:
 
     def _own_llr(self, tracks: Sequence[SeenTrack]) -> list[float]:
         """Evidence of each track's new vector for the person it is taken for."""
-        vectors = np.stack([t.fresh for t in tracks if t.fresh is not None])
-        found = self.gallery.own_closeness(
-            vectors, [t.camera for t in tracks], [t.person for t in tracks]
-        )
-        nobody = np.zeros((len(tracks), 1))
-        result = scores(found, self._calibration, nobody.astype(np.bool_), nobody)
+        result = self._likeness.own(tracks)
         values: list[float] = result.llr[:, 0].tolist()
         for row, track in enumerate(tracks):
             if np.isfinite(values[row]):
@@ -229,7 +211,12 @@ class Identifier:
         """Learn a vector, or count it as odd where the track may have been swapped."""
         if track.fresh is None:
             return
-        if track.risky and np.isfinite(llr) and llr < ODD_LLR:
+        odd = bool(np.isfinite(llr)) and llr < ODD_LLR
+        if odd and not track.risky:
+            # Dropped frames let a tracker exchange people who never touched.
+            best = float(self._likeness.beside(track).max(initial=-np.inf))
+            track.risky = best > 0 and best > llr + MARGIN
+        if odd and track.risky:
             if track.fresh_quality < DOUBT_QUALITY:
                 return
             track.odd_ns = track.odd_ns if track.odd else stamp_ns
@@ -244,7 +231,7 @@ class Identifier:
 
     def _leave(self, track: SeenTrack, stamp_ns: int) -> None:
         """Split off a track that was swapped: it looks like another, or long unlike its person."""
-        found = self._scores([track], track.latest()[None], stamp_ns)
+        found = self._likeness.of_tracks([track], track.latest()[None], stamp_ns)
         own = self.gallery.columns[track.person]
         accepted = found.accepted(self.config.false_accept)[0]
         accepted[own] = False
@@ -269,49 +256,19 @@ class Identifier:
         person = self.gallery[track.person]
         if person.crops < CONFIRM_CROPS or (person.confirmed and track.count % 4):
             return
-        found = self._person_scores(person.number)
+        found = self._likeness.of_person(person.number)
         match = matches(found, self.config.false_accept)[0] if found else None
         if found is None or match is None or match.column < 0:
             return
         other = int(found.persons[match.column])
-        if match.ambiguous and not self._one(found, match, stamp_ns):
+        if match.ambiguous and not self._likeness.one(
+            found, match, self.config.false_accept, stamp_ns
+        ):
             return
         into, gone = sorted((person.number, other), key=self._seniority)
         self.gallery.merge(into, gone)
         self.scene.merge(into, gone)
         self._tell('merged', track, stamp_ns, gone, match.margin)
-
-    def _person_scores(self, number: int) -> Scores | None:
-        """(1, n) evidence that one person is each other, from all of their prototypes."""
-        prototypes = self.gallery.prototypes(number)
-        if not prototypes or len(self.gallery) < 2:
-            return None
-        vectors = np.stack([vector for _, _, vector in prototypes])
-        found = self.gallery.closeness(vectors, [camera for camera, _, _ in prototypes])
-        weights = np.array([min(weight, 3.0) for _, weight, _ in prototypes])
-        shut = np.array([not self._mergeable(number, n) for n in found.persons.tolist()])
-        return person_scores(found, self._calibration, shut, weights)
-
-    def _mergeable(self, first: int, second: int) -> bool:
-        if first == second or second in self.gallery[first].never:
-            return False
-        if self.gallery[first].name and self.gallery[second].name:
-            return False
-        return not self.scene.side_by_side(first, second)
-
-    def _alike(self, first: int, second: int, stamp_ns: int) -> bool:
-        """True where two numbers may well be one person.
-
-        Between old acquaintances that takes full evidence. One who was born moments ago may be a
-        second number for the first, given before their views were learnt: there, less is enough.
-        """
-        found = self._person_scores(first)
-        if found is None:
-            return False
-        born_ns = max(self.gallery[first].born_ns, self.gallery[second].born_ns)
-        young = stamp_ns - born_ns < YOUNG_NS
-        enough = (found.nearly if young else found.accepted)(self.config.false_accept)
-        return bool(enough[0, self.gallery.columns[second]])
 
     def _seniority(self, number: int) -> tuple[bool, bool, int]:
         person = self.gallery[number]

@@ -323,7 +323,6 @@ def test_tracks_that_were_exchanged_are_split():
     assert stage.number(ANNA) == anna
 
 
-@pytest.mark.xfail(strict=True, reason='only tracks that were crowded or hidden are doubted')
 def test_tracks_that_were_exchanged_without_touching_are_split():
     """A camera that dropped frames: the tracker confuses people who were never near."""
     stage = Stage('hall')
