@@ -23,6 +23,7 @@ from lifecycle_msgs.msg import Transition
 
 from launch import LaunchDescription
 
+# Fast DDS reads the first up to Jazzy and the second from Kilted on.
 PROFILES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 # glibc gives an image's memory back and asks for it again, image by image, unless told not to.
 ALLOCATOR = {
@@ -35,7 +36,7 @@ def environment(share):
     """What the node needs beyond the caller's environment; what the user has set stays."""
     wanted = dict(ALLOCATOR)
     if not any(os.environ.get(name) for name in PROFILES):
-        wanted[PROFILES[0]] = str(share / 'config' / 'fastdds.xml')
+        wanted.update(dict.fromkeys(PROFILES, str(share / 'config' / 'fastdds.xml')))
     return {name: value for name, value in wanted.items() if not os.environ.get(name)}
 
 
