@@ -124,7 +124,7 @@ def test_missing_and_broken_packages_are_named_with_the_command_that_helps(modul
     found = {row['subject']: row for row in report['findings']}
     assert report['able'] is False
     assert found['onnxruntime']['found'] == 'not installed: no network runs'
-    assert 'pip install onnxruntime' in found['onnxruntime']['step']
+    assert 'pip install --no-deps onnxruntime' in found['onnxruntime']['step']
     assert 'libGL.so.1' in found['OpenCV']['found']
     assert found['rclpy']['stops']
     assert 'source a ROS 2' in found['rclpy']['step']
@@ -426,6 +426,11 @@ def test_without_a_profile_the_command_that_sets_ours_is_given():
     assert 'not even one VGA image' in found['segment'].found
 
 
+def test_a_path_with_a_space_can_be_copied_into_a_shell():
+    step = dds.Setup({}, 'jazzy', Path('/my robot/fastdds.xml'), None, '', 1).export
+    assert step == f"export {dds.OLD}='/my robot/fastdds.xml'"
+
+
 def test_an_empty_variable_is_to_be_unset():
     found = judged({dds.OLD: ''})[dds.OLD]
     assert (found.level, found.step.startswith(f'unset {dds.OLD}')) == ('problem', True)
@@ -561,7 +566,7 @@ def test_segments_of_running_and_of_killed_processes_are_counted(tmp_path):
     for lock in locks:
         lock.close()
     assert '1 of 2 running participants' in found['segments now'].found
-    assert found['leftovers'].step == 'fastdds shm clean'
+    assert found['leftovers'].step.startswith('fastdds shm clean')
     assert '3 segments' in found['leftovers'].found
 
 

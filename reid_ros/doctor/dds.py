@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +62,8 @@ class Setup:
     def export(self) -> str:
         """The command that sets our profile."""
         path = self.ours or '$(ros2 pkg prefix reid_ros)/share/reid_ros/config/fastdds.xml'
-        return ' '.join(['export', *(f'{name}={path}' for name in self.names)])
+        value = shlex.quote(str(path)) if self.ours else f'"{path}"'
+        return ' '.join(['export', *(f'{name}={value}' for name in self.names)])
 
 
 def findings(setup: Setup) -> list[Finding]:
@@ -357,7 +359,7 @@ def _others_segments(shm: Path) -> Iterator[Finding]:
         yield Finding(
             SECTION, 'leftovers', 'note',
             f'{len(dead)} segments of killed processes take {mb(sum(dead))}',
-            'fastdds shm clean',
+            f'fastdds shm clean; or, while nothing of ROS 2 runs, rm {shm}/fastrtps_*',
         )  # fmt: skip
 
 

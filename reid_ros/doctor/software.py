@@ -70,7 +70,8 @@ PACKAGES = (
         'onnxruntime',
         (1, 15),
         (2,),
-        "pip install onnxruntime; on a Jetson see 'Installation on a robot' in the README",
+        'pip install --no-deps onnxruntime (so that numpy stays as it is); on a Jetson see '
+        "'Installation on a robot' in the README",
         'no network runs',
         wheels=('onnxruntime', 'onnxruntime-gpu', 'onnxruntime-openvino'),
     ),
