@@ -40,8 +40,12 @@ setup(
     install_requires=['setuptools'],
     extras_require={
         'standalone': [
-            'numpy>=1.21', 'scipy>=1.8', 'opencv-python-headless>=4.5', 'PyYAML>=5.4',
-            'onnxruntime>=1.15', 'rosbags>=0.11.7',
+            'numpy>=1.21',
+            'scipy>=1.8',
+            'opencv-python-headless>=4.5',
+            'PyYAML>=5.4',
+            'onnxruntime>=1.15',
+            'rosbags>=0.11.7',
         ],
         'test': ['pytest'],
     },

@@ -34,18 +34,21 @@ ROOMS = {
     'embed': ('boxes', 'config', 'images', 'model', 'types'),
     'gallery': ('types',),
     'gallery_store': ('gallery', 'types'),
-    # Identity: calibration, evidence, topology and scene are parts of it.
+    # Identity: calibration, likeness, evidence, topology and scene are parts of it.
     'calibration': ('types',),
     'topology': ('config', 'types'),
     'evidence': ('calibration', 'gallery', 'types'),
     'scene': ('boxes', 'gallery', 'topology', 'types'),
+    'likeness': ('calibration', 'evidence', 'gallery', 'scene', 'types'),
     'identify': (
-        'calibration', 'config', 'embed', 'evidence', 'gallery', 'scene', 'topology', 'types',
+        'calibration', 'config', 'embed', 'evidence', 'gallery', 'likeness', 'scene', 'topology',
+        'types',
     ),
-    # The order of it all.
+    # The order of it all; sight is the half of it that stands beside the cameras.
+    'sight': ('boxes', 'config', 'detect', 'embed', 'scene', 'track', 'types'),
     'pipeline': (
         'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'gallery', 'gallery_store',
-        'identify', 'model', 'scene', 'topology', 'track', 'types',
+        'identify', 'model', 'scene', 'sight', 'topology', 'track', 'types',
     ),
     # Sources, sinks, and the offline run that joins them to the pipeline.
     'replay': ('boxes', 'config', 'images', 'types'),
