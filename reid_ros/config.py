@@ -80,7 +80,7 @@ class TrackConfig:
         2.0, 'seconds without a detection until a track ends', 0.0, 30.0, live=True
     )
     confirm_hits: int = setting(2, 'frames that must show a new track until it counts', 1, 100)
-    appearance: bool = setting(False, 'embed every detection and use it in matching (slow)')
+    appearance: bool = setting(True, 'compare looks where boxes leave doubt who is who')
 
 
 @dataclass(frozen=True)

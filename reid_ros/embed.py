@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from reid_ros import boxes as geometry
 from reid_ros.config import EmbedConfig
 from reid_ros.images import crop_batch, normalise
 from reid_ros.model import Model
-from reid_ros.types import FloatArray, Frame, IntArray, Tracks
+from reid_ros.types import Detections, FloatArray, Frame, IntArray, Tracks
 
 NS = 1_000_000_000
 FIRST_CROPS = 4
@@ -159,3 +160,58 @@ class Embedder:
             unit = output / lengths
         ends = np.cumsum(counts)[:-1]
         return [np.ascontiguousarray(part) for part in np.split(unit, ends)]
+
+
+class Glances:
+    """Vectors of one frame's detections, each made when it is first asked for.
+
+    Attributes:
+        frame, boxes: the image and the (n, 4) detections in it.
+        spent_s: seconds that calling it took.
+    """
+
+    def __init__(self, frame: Frame, found: Detections, embedder: Embedder | None) -> None:
+        self.frame, self.boxes = frame, found.boxes
+        self.spent_s = 0.0
+        self._embedder = embedder
+        self._vectors = found.vectors
+        self._has = np.full(len(found), found.vectors is not None, np.bool_)
+
+    def __call__(self, rows: IntArray) -> FloatArray:
+        """(k, d) vectors of the detections in rows."""
+        start = time.perf_counter()
+        result = look_at(self._embedder, [self], [rows])[0]
+        self.spent_s += time.perf_counter() - start
+        return result
+
+    def missing(self, rows: IntArray) -> IntArray:
+        """The rows that have no vector yet."""
+        result: IntArray = rows[~self._has[rows]]
+        return result
+
+    def fill(self, rows: IntArray, vectors: FloatArray) -> None:
+        """Remember the vectors of rows."""
+        if self._vectors is None:
+            self._vectors = np.full((len(self._has), vectors.shape[1]), np.nan, np.float32)
+        self._vectors[rows] = vectors
+        self._has[rows] = True
+
+    def known(self, rows: IntArray) -> FloatArray:
+        """(k, d) the vectors of rows; (k, 0) where no row ever had one."""
+        if self._vectors is None:
+            return np.empty((len(rows), 0), np.float32)
+        result: FloatArray = self._vectors[rows]
+        return result
+
+
+def look_at(
+    embedder: Embedder | None, glances: Sequence[Glances], rows: Sequence[IntArray]
+) -> list[FloatArray]:
+    """(k, d) vectors of some detections of each frame; those not known yet in one batch."""
+    if embedder is not None:
+        missing = [glance.missing(wanted) for glance, wanted in zip(glances, rows)]
+        wanted = [(g.frame, g.boxes[some]) for g, some in zip(glances, missing)]
+        for glance, some, vectors in zip(glances, missing, embedder.vectors(wanted)):
+            if len(some):
+                glance.fill(some, vectors)
+    return [glance.known(wanted) for glance, wanted in zip(glances, rows)]

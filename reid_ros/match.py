@@ -153,6 +153,11 @@ class Looks:
         self._known[first:stop] = self._known[kept]
         self._vectors[first:stop] = self._vectors[kept]
 
+    def known(self, rows: IntArray) -> BoolArray:
+        """(k,) bool, whether it is known how tracks look."""
+        result: BoolArray = self._known[rows]
+        return result
+
     def cost(self, rows: IntArray, vectors: FloatArray, columns: IntArray) -> AnyArray:
         """(k,) what speaks against each pair of a track and a vector, 0 where nothing is known.
 
@@ -184,7 +189,11 @@ class Looks:
         due &= vectors[columns, 0] == vectors[columns, 0]
         if not due.any():
             return
-        rows, new, again = rows[due], vectors[columns[due]], self._known[rows[due]]
+        self.learn(rows[due], vectors[columns[due]])
+
+    def learn(self, rows: IntArray, new: FloatArray) -> None:
+        """Note how tracks look, each by the (k, d) unit vector of its row; no row twice."""
+        again = self._known[rows]
         old = self._vectors[rows]
         if again.any():
             cosine = np.einsum('ij,ij->i', old[again], new[again])

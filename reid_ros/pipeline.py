@@ -3,47 +3,29 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 import numpy as np
 import onnxruntime
 
-from reid_ros import __version__, boxes, card
+from reid_ros import __version__, card
 from reid_ros.calibration import CAUTIOUS, Calibration
 from reid_ros.config import Config, ConfigError
 from reid_ros.detect import Detector
-from reid_ros.embed import Embedder, Schedule, quality
+from reid_ros.embed import Embedder
 from reid_ros.gallery import Gallery, GalleryError
 from reid_ros.gallery_store import GalleryStore, ModelId
 from reid_ros.identify import Identifier, Identities
 from reid_ros.model import Model
 from reid_ros.scene import Observation
+from reid_ros.sight import Clock, Sight
 from reid_ros.topology import Topology
-from reid_ros.track import Tracker
-from reid_ros.types import (
-    Detections,
-    FloatArray,
-    Frame,
-    IntArray,
-    Moment,
-    Sightings,
-    Tracks,
-)
+from reid_ros.types import Frame, Moment, Sightings, Tracks
 
 NS = 1_000_000_000
 SAVE_PERIOD_NS = 5 * NS
 """Stamps between two savings of the gallery; a killed process loses no more than this."""
-
-
-class _Camera:
-    """What the pipeline remembers of one camera."""
-
-    def __init__(self, config: Config) -> None:
-        self.tracker = Tracker(config.track)
-        self.schedule = Schedule(config.embed)
-        self.last_ns: int | None = None
 
 
 class Pipeline:
@@ -68,14 +50,12 @@ class Pipeline:
         `observations` holds what the last step learnt, vectors included.
         """
         self.config = config
-        self.detector = detector
-        self.embedder = embedder
+        self.sight = Sight(config, detector, embedder)
         self.calibration = calibration
         self.gallery = Gallery() if gallery is None else gallery
         self.save_error = ''
         self._store = store
         self.observations: Sequence[Observation] = ()
-        self._cameras: dict[str, _Camera] = {}
         self._seen = self._undecided = 0
         self._saved_ns: int | None = None
         self._identifier = Identifier(
@@ -138,6 +118,16 @@ class Pipeline:
     ) -> None:
         self.close()
 
+    @property
+    def detector(self) -> Detector | None:
+        """What finds people; None where frames bring their detections."""
+        return self.sight.detector
+
+    @property
+    def embedder(self) -> Embedder | None:
+        """What makes vectors; None where nobody is recognised."""
+        return self.sight.embedder
+
     def step(self, frames: Sequence[Frame]) -> Moment:
         """The people in frames of one moment, at most one frame per camera.
 
@@ -147,8 +137,8 @@ class Pipeline:
         Raises:
             ValueError: two frames of one camera, or a stamp that runs backwards.
         """
-        clock = _Clock()
-        observations = self.observations = self._observed(frames, clock)
+        clock = Clock()
+        observations = self.observations = self.sight.observe(frames, clock)
         identities, events = self._identifier.step(observations)
         sightings = [
             _sightings(frame, observation.tracks, identity)
@@ -166,42 +156,11 @@ class Pipeline:
         Raises:
             ValueError: two frames of one camera, or a stamp that runs backwards.
         """
-        return self._observed(frames, _Clock())
-
-    def _observed(self, frames: Sequence[Frame], clock: _Clock) -> list[Observation]:
-        if len({frame.camera for frame in frames}) < len(frames):
-            raise ValueError('two frames of one camera in one moment')
-        for frame in frames:  # before any tracker moves: a refused moment changes nothing
-            known = self._cameras.get(frame.camera)
-            if known is not None and known.last_ns is not None and frame.stamp_ns < known.last_ns:
-                raise ValueError(
-                    f'camera {frame.camera}: stamp {frame.stamp_ns} ns lies before the last frame '
-                    f'at {known.last_ns} ns: give frames in order, or reset the camera'
-                )
-        found = self._detect(frames)
-        clock.lap('detect')
-        early = self._early_vectors(frames, found)
-        tracked: list[Tracks] = []
-        for frame, detections, vectors in zip(frames, found, early):
-            camera = self._cameras.get(frame.camera)
-            if camera is None:
-                camera = self._cameras[frame.camera] = _Camera(self.config)
-            tracked.append(
-                camera.tracker.step(detections, frame.stamp_ns, ego=frame.ego, vectors=vectors)
-            )
-            camera.last_ns = frame.stamp_ns
-        clock.lap('track')
-        observations = self._observe(frames, found, tracked, early)
-        clock.lap('embed')
-        return observations
+        return self.sight.observe(frames)
 
     def reset_camera(self, camera: str) -> None:
         """Forget the tracks of one camera: its clock jumped, or it is another camera now."""
-        known = self._cameras.get(camera)
-        if known is not None:
-            known.tracker.reset()
-            known.schedule = Schedule(self.config.embed)
-            known.last_ns = None
+        self.sight.reset_camera(camera)
         self._identifier.reset_camera(camera)
 
     def configure(self, config: Config) -> None:
@@ -211,8 +170,7 @@ class Pipeline:
         )
         self._identifier.config = config.identity
         self._identifier.keep = config.gallery
-        for camera in self._cameras.values():
-            camera.tracker.configure(config.track)
+        self.sight.configure(self.config)
 
     def names(self) -> Mapping[int, str]:
         """Names of the persons that have one."""
@@ -279,74 +237,6 @@ class Pipeline:
 
     # ------------------------------------------------------------------------------------------
 
-    def _detect(self, frames: Sequence[Frame]) -> list[Detections]:
-        own = [frame for frame in frames if frame.detections is None]
-        if own and self.detector is None:
-            raise ValueError(
-                f'camera {own[0].camera} brings no detections and there is no detector: set '
-                'model.detector'
-            )
-        found = iter(self.detector.detect(own) if self.detector and own else ())
-        return [next(found) if f.detections is None else f.detections for f in frames]
-
-    def _early_vectors(
-        self, frames: Sequence[Frame], found: Sequence[Detections]
-    ) -> list[FloatArray | None]:
-        """Vectors of all detections, where the detector gives them or the tracker wants them."""
-        if self.embedder is None or not self.config.track.appearance:
-            return [detections.vectors for detections in found]
-        vectors = self.embedder.vectors([(f, d.boxes) for f, d in zip(frames, found)])
-        return [v if len(d) else None for v, d in zip(vectors, found)]
-
-    def _observe(
-        self,
-        frames: Sequence[Frame],
-        found: Sequence[Detections],
-        tracked: Sequence[Tracks],
-        early: Sequence[FloatArray | None],
-    ) -> list[Observation]:
-        """Vectors and qualities of the tracks that are due."""
-        rows: list[IntArray] = []
-        values: list[FloatArray] = []
-        covers: list[FloatArray] = []
-        for frame, tracks in zip(frames, tracked):
-            height, width = frame.image.shape[:2]
-            cover = boxes.cover(tracks.boxes)
-            quality_ = quality(tracks, width, height, self.config.embed.min_height_px, cover)
-            schedule = self._cameras[frame.camera].schedule
-            due = schedule.due(tracks, quality_, frame.stamp_ns, cover)
-            covers.append(cover)
-            rows.append(due)
-            values.append(quality_[due])
-        vectors = self._vectors(frames, tracked, rows, early)
-        return [
-            Observation(frame.camera, frame.stamp_ns, *rest)
-            for frame, *rest in zip(frames, tracked, rows, vectors, values, covers)
-        ]
-
-    def _vectors(
-        self,
-        frames: Sequence[Frame],
-        tracked: Sequence[Tracks],
-        rows: list[IntArray],
-        early: Sequence[FloatArray | None],
-    ) -> list[FloatArray]:
-        result: list[FloatArray] = [np.empty((0, 0), np.float32)] * len(frames)
-        wanted: list[tuple[Frame, FloatArray]] = []
-        places: list[int] = []
-        for i, (frame, tracks, due, vectors) in enumerate(zip(frames, tracked, rows, early)):
-            if vectors is not None:
-                result[i] = vectors[tracks.detection[due]]
-            elif self.embedder is None:
-                rows[i] = due[:0]
-            elif len(due):
-                wanted.append((frame, tracks.boxes[due]))
-                places.append(i)
-        if self.embedder is not None and wanted:
-            for i, vector in zip(places, self.embedder.vectors(wanted)):
-                result[i] = vector
-        return result
-
     def _count(self, sightings: Sequence[Sightings]) -> None:
         for found in sightings:
             self._seen += len(found)
@@ -364,17 +254,6 @@ class Pipeline:
                 self.save_error = ''
             except GalleryError as error:  # a full disk must not stop the robot; facts() tells
                 self.save_error = str(error)
-
-
-class _Clock:
-    def __init__(self) -> None:
-        self.laps: dict[str, float] = {}
-        self._last = time.perf_counter()
-
-    def lap(self, name: str) -> None:
-        now = time.perf_counter()
-        self.laps[name] = now - self._last
-        self._last = now
 
 
 def _model(config: Config, wanted: str, kind: str) -> Model:

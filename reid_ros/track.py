@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,7 @@ from reid_ros.types import (
     FloatArray,
     IntArray,
     Tracks,
+    UInt32Array,
 )
 
 # Chosen on synthetic scenes and on the TUD sequences, never on the clips that the tests score.
@@ -40,6 +42,10 @@ _ID, _LAST, _HITS, _CONFIRMED = range(4)
 _NONE = np.empty(0, np.int64)
 
 
+Look = Callable[[IntArray], FloatArray]
+"""(k, d) unit vectors of the detections in k rows; a row of NaN where there is none."""
+
+
 @dataclass(slots=True)
 class _Seen:
     """The usable detections of one frame.
@@ -49,7 +55,8 @@ class _Seen:
         corners: (4, m) float32 x0 y0 x1 y1, pixels.
         scores: (m,) float32.
         strong: (m,) bool, score is high.
-        vectors: (k, d) float32 appearance of the detections given, or None.
+        vectors: (k, d) float32 appearance of the detections given, NaN where none, or None.
+        look: fetches missing vectors, or None.
     """
 
     row: IntArray
@@ -57,6 +64,7 @@ class _Seen:
     scores: FloatArray
     strong: BoolArray
     vectors: FloatArray | None
+    look: Look | None
 
 
 class Tracker:
@@ -94,6 +102,7 @@ class Tracker:
         *,
         ego: DoubleArray | None = None,
         vectors: FloatArray | None = None,
+        look: Look | None = None,
     ) -> Tracks:
         """Advance to stamp_ns.
 
@@ -105,13 +114,16 @@ class Tracker:
                 it, a motion that most of five tracks or more share is taken for the camera's.
             vectors: (n, d) float32 unit appearance vectors of the detections, a row of NaN where
                 there is none. Used where the settings ask for appearance.
+            look: asked instead for the vectors of just those detections whose boxes leave doubt;
+                most frames ask for none. Such boxes touch others and show parts of two people, so
+                how tracks look is told by `learn`, from clear crops.
 
         Raises:
             ValueError: time runs backwards (`reset` begins anew), or ego is no homography.
         """
         first = self._stamp_ns is None
         ended = self._advance(int(stamp_ns), None if ego is None else homography(ego))
-        seen = self._usable(detections, vectors)
+        seen = self._usable(detections, vectors, look)
         match = self._match(seen)
         self._see(match, seen, stamp_ns, ego is None)
         proven = self._proven(match, stamp_ns)
@@ -147,9 +159,23 @@ class Tracker:
                 ended.append(self._keep(ahead))
         return ended
 
-    def _usable(self, detections: Detections, vectors: FloatArray | None) -> _Seen:
+    def learn(self, numbers: UInt32Array, vectors: FloatArray) -> None:
+        """Let (k, d) unit vectors, seen since the last step, count for tracks by their numbers."""
+        if not self._config.appearance or not len(numbers):
+            return
+        self._looks.expect(vectors.shape[1])
+        mine = self._book[_ID, : self._filter.n]
+        rows = np.searchsorted(mine, numbers)  # numbers rise from row to row
+        there = (rows < len(mine)) & np.isfinite(vectors).all(axis=1)
+        there[there] &= mine[rows[there]] == numbers[there]
+        if there.any():
+            self._looks.learn(rows[there], vectors[there])
+
+    def _usable(
+        self, detections: Detections, vectors: FloatArray | None, look: Look | None
+    ) -> _Seen:
         if not self._config.appearance or not len(detections):
-            vectors = None
+            vectors = look = None
         elif vectors is not None:
             if vectors.ndim != 2 or len(vectors) != len(detections):
                 raise ValueError(
@@ -164,7 +190,7 @@ class Tracker:
         scores = detections.scores
         if len(row) < len(scores):
             corners, scores = corners[:, row], scores[row]
-        return _Seen(row, corners, scores, scores >= self._config.high_score, vectors)
+        return _Seen(row, corners, scores, scores >= self._config.high_score, vectors, look)
 
     def _match(self, seen: _Seen) -> IntArray:
         """(n,) the detection of each track, counted among the usable ones, or -1."""
@@ -205,17 +231,32 @@ class Tracker:
         if buffered:
             margin = _BUFFER * (corners[2:] - corners[:2]) + self._filter.spread(rows)
         likeness = overlap(corners, seen.corners[:, found], margin)
-        vectors = seen.vectors
-        if vectors is None:
+        if seen.vectors is None and seen.look is None:
             i, j = pairs(likeness, least)
         else:
             given = seen.row[found]
 
             def cost(i: IntArray, j: IntArray) -> AnyArray:
-                return self._looks.cost(rows[i], vectors, given[j])
+                return self._cost(rows[i], seen, given[j])
 
             i, j = pairs(likeness, least, cost, self._book[_LAST, rows] < self._before_ns)
         return rows[i], found[j]
+
+    def _cost(self, rows: IntArray, seen: _Seen, given: IntArray) -> AnyArray:
+        """(k,) what the looks speak against pairs; fetches the vectors that this takes."""
+        if seen.look is not None:
+            wanted = np.unique(given[self._looks.known(rows)])
+            if seen.vectors is not None:
+                wanted = wanted[np.isnan(seen.vectors[wanted, 0])]
+            if len(wanted):
+                found = seen.look(wanted)
+                if seen.vectors is None:
+                    count = int(seen.row[-1]) + 1
+                    seen.vectors = np.full((count, found.shape[1]), np.nan, np.float32)
+                seen.vectors[wanted] = found
+        if seen.vectors is None:
+            return np.zeros(len(rows), np.float32)
+        return self._looks.cost(rows, seen.vectors, given)
 
     def _see(self, match: IntArray, seen: _Seen, stamp_ns: int, follow: bool) -> None:
         """Note what was seen of each track."""
@@ -234,7 +275,7 @@ class Tracker:
         book[_LAST, rows] = stamp_ns
         book[_CONFIRMED, rows] |= book[_HITS, rows] >= self._config.confirm_hits
         self._scores[rows] = seen.scores[found]
-        if seen.vectors is not None:
+        if seen.vectors is not None and seen.look is None:
             clear = seen.strong[found].nonzero()[0]
             self._looks.see(rows[clear], seen.vectors, seen.row[found[clear]], stamp_ns)
 
@@ -286,7 +327,7 @@ class Tracker:
         self._scores[start:stop] = seen.scores[rows]
         self._next += len(rows)
         self._looks.begin(start, stop)
-        if seen.vectors is not None:
+        if seen.vectors is not None and seen.look is None:
             self._looks.see(np.arange(start, stop), seen.vectors, seen.row[rows], stamp_ns)
         return np.concatenate((match, rows))
 

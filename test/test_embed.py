@@ -9,9 +9,9 @@ from people import NS, tracks
 
 from reid_ros.card import Card
 from reid_ros.config import EmbedConfig
-from reid_ros.embed import FIRST_CROPS, GATE, Embedder, Schedule, quality
+from reid_ros.embed import FIRST_CROPS, GATE, Embedder, Glances, Schedule, look_at, quality
 from reid_ros.model import Model
-from reid_ros.types import Frame
+from reid_ros.types import Detections, Frame
 
 WIDTH, HEIGHT = 640, 480
 WHOLE = (100, 100, 160, 280)
@@ -266,3 +266,52 @@ def test_a_network_that_answers_nothing_gives_nan_and_no_warning(tmp_path):
             [(Frame('hall', 0, image(5)), np.array([[10, 20, 70, 200]], np.float32))]
         )
     assert np.isnan(found).all()
+
+
+# -- glances -------------------------------------------------------------------------------------
+
+
+class Counted:
+    """An embedder that counts the crops it is asked for."""
+
+    def __init__(self, embedder):
+        self.embedder, self.crops = embedder, 0
+
+    def vectors(self, wanted):
+        self.crops += sum(len(boxes) for _, boxes in wanted)
+        return self.embedder.vectors(wanted)
+
+
+def glance(embedder, count=3, vectors=None):
+    image = np.random.default_rng(count).integers(0, 255, (HEIGHT, WIDTH, 3), np.uint8)
+    boxes = np.array([(50 * k, 20, 50 * k + 40, 120) for k in range(count)], np.float32)
+    found = Detections(boxes, np.full(count, 0.9, np.float32), vectors)
+    return Glances(Frame('hall', 0, image), found, embedder)
+
+
+def test_every_detection_is_embedded_at_most_once(embedder):
+    counted = Counted(embedder)
+    first = glance(counted)
+    some = first(np.array([2]))
+    again = first(np.array([2, 0]))
+    assert counted.crops == 2
+    assert np.array_equal(again[0], some[0])
+    alone = embedder.vectors([(first.frame, first.boxes)])[0]
+    assert np.allclose(again, alone[[2, 0]], atol=1e-6)
+
+
+def test_what_several_frames_lack_is_one_batch(embedder):
+    counted = Counted(embedder)
+    frames = [glance(counted, 3), glance(counted, 2), glance(counted, 4)]
+    frames[0](np.array([1]))
+    found = look_at(counted, frames, [np.array([0, 1]), np.zeros(0, np.int64), np.array([3])])
+    assert [len(vectors) for vectors in found] == [2, 0, 1]
+    assert counted.crops == 3
+    assert np.isfinite(found[0]).all()
+    assert np.isfinite(found[2]).all()
+
+
+def test_vectors_of_the_detector_itself_are_taken():
+    own = np.eye(3, 8, dtype=np.float32)
+    found = look_at(None, [glance(None, 3, own)], [np.array([2, 0])])
+    assert np.array_equal(found[0], own[[2, 0]])

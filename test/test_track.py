@@ -365,6 +365,47 @@ def test_appearance_solves_a_meeting_that_motion_cannot():
     assert [by_looks.numbers(k) for k in range(2)] == [[1], [2]]
 
 
+def test_only_boxes_in_doubt_are_looked_at():
+    # Two walk apart, a third and a fourth meet behind a van and turn round.
+    van = [(1.7, 2.3)]
+    walkers = [
+        Walker(200, vx=100, turn=2.0, hidden=van, look=0),
+        Walker(600, vx=-100, turn=2.0, hidden=van, look=1),
+        Walker(1000, look=2),
+        Walker(1400, vx=20, look=3),
+    ]
+    tracker, rng = Tracker(TrackConfig()), np.random.default_rng(3)
+    asked, numbers = [], {}
+    for t in at(10):
+        rows = [k for k, one in enumerate(walkers) if one.seen(t)]
+        vectors = looks([walkers[k] for k in rows], rng)
+
+        def look(wanted, rows=rows, vectors=vectors):
+            asked.extend(rows[i] for i in wanted)
+            return vectors[wanted]
+
+        found = detections([walkers[k].box(t) for k in rows])
+        tracks = tracker.step(found, round(t * S), look=look)
+        seen = (tracks.detection >= 0) & tracks.confirmed
+        tracker.learn(tracks.ids[seen], vectors[tracks.detection[seen]])
+        for number, row in zip(tracks.ids[seen].tolist(), tracks.detection[seen].tolist()):
+            numbers.setdefault(rows[row], set()).add(number)
+    assert numbers == {0: {1}, 1: {2}, 2: {3}, 3: {4}}
+    assert {0, 1} <= set(asked)
+    assert not {2, 3} & set(asked)
+    assert len(asked) < len(at(10))  # of four times as many boxes
+
+
+def test_what_is_learnt_of_a_track_that_ended_is_ignored():
+    tracker = Tracker(TrackConfig())
+    tracker.step(detections([Walker(300).box(0)]), 0)
+    tracker.learn(np.array([1, 7], np.uint32), np.eye(2, 4, dtype=np.float32))
+    nobody = np.zeros((0, 0), np.float32)
+    tracker.learn(np.zeros(0, np.uint32), nobody)
+    tracks = tracker.step(detections([Walker(300).box(0)]), S // 10)
+    assert tracks.ids.tolist() == [1]
+
+
 @pytest.mark.parametrize('known', [True, False])
 def test_a_stranger_in_the_same_place_is_no_match_where_both_are_known(known):
     tracker = Tracker(TrackConfig(appearance=True))

@@ -1,0 +1,150 @@
+"""The half of the pipeline that stands beside the cameras: detect, track, embed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from reid_ros import boxes
+from reid_ros.config import Config
+from reid_ros.detect import Detector
+from reid_ros.embed import Embedder, Glances, Schedule, look_at, quality
+from reid_ros.scene import Observation
+from reid_ros.track import Tracker
+from reid_ros.types import Detections, FloatArray, Frame, IntArray, Tracks
+
+
+class Clock:
+    """Seconds spent in each stage of one step."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """What passed since the last lap belongs to a stage."""
+        now = time.perf_counter()
+        self.laps[name] = now - self._last
+        self._last = now
+
+    def move(self, seconds: float, from_: str, to: str) -> None:
+        """Seconds counted for one stage belong to another."""
+        self.laps[from_] -= seconds
+        self.laps[to] += seconds
+
+
+class _Camera:
+    """What is remembered of one camera."""
+
+    def __init__(self, config: Config) -> None:
+        self.tracker = Tracker(config.track)
+        self.schedule = Schedule(config.embed)
+        self.last_ns: int | None = None
+
+
+class Sight:
+    """Frames to tracks with vectors; who they are is decided elsewhere."""
+
+    def __init__(
+        self, config: Config, detector: Detector | None, embedder: Embedder | None
+    ) -> None:
+        """Detector None: every frame brings its detections. Embedder None: no vectors."""
+        self.config = config
+        self.detector = detector
+        self.embedder = embedder
+        self._cameras: dict[str, _Camera] = {}
+
+    def configure(self, config: Config) -> None:
+        """Take over the settings that may change live."""
+        self.config = config
+        for camera in self._cameras.values():
+            camera.tracker.configure(config.track)
+
+    def reset_camera(self, camera: str) -> None:
+        """Forget the tracks of one camera; their numbers are not used again."""
+        known = self._cameras.get(camera)
+        if known is not None:
+            known.tracker.reset()
+            known.schedule = Schedule(self.config.embed)
+            known.last_ns = None
+
+    def observe(self, frames: Sequence[Frame], clock: Clock | None = None) -> list[Observation]:
+        """Tracks of one moment, and vectors of those that are due.
+
+        Raises:
+            ValueError: two frames of one camera, or a stamp that runs backwards; no tracker has
+                moved then.
+        """
+        self._refuse(frames)
+        clock = clock or Clock()
+        found = self._detect(frames)
+        clock.lap('detect')
+        glances = [Glances(f, detections, self.embedder) for f, detections in zip(frames, found)]
+        tracked = [self._track(*all_) for all_ in zip(frames, found, glances)]
+        clock.lap('track')
+        observations = self._observed(frames, tracked, glances)
+        clock.lap('embed')
+        clock.move(sum(glance.spent_s for glance in glances), 'track', 'embed')
+        return observations
+
+    def _refuse(self, frames: Sequence[Frame]) -> None:
+        if len({frame.camera for frame in frames}) < len(frames):
+            raise ValueError('two frames of one camera in one moment')
+        for frame in frames:
+            known = self._cameras.get(frame.camera)
+            if known is not None and known.last_ns is not None and frame.stamp_ns < known.last_ns:
+                raise ValueError(
+                    f'camera {frame.camera}: stamp {frame.stamp_ns} ns lies before the last frame '
+                    f'at {known.last_ns} ns: give frames in order, or reset the camera'
+                )
+
+    def _detect(self, frames: Sequence[Frame]) -> list[Detections]:
+        own = [frame for frame in frames if frame.detections is None]
+        if own and self.detector is None:
+            raise ValueError(
+                f'camera {own[0].camera} brings no detections and there is no detector: set '
+                'model.detector'
+            )
+        found = iter(self.detector.detect(own) if self.detector and own else ())
+        return [next(found) if f.detections is None else f.detections for f in frames]
+
+    def _track(self, frame: Frame, found: Detections, glance: Glances) -> Tracks:
+        camera = self._cameras.get(frame.camera)
+        if camera is None:
+            camera = self._cameras[frame.camera] = _Camera(self.config)
+        camera.last_ns = frame.stamp_ns
+        ask = self.embedder is not None and found.vectors is None
+        return camera.tracker.step(
+            found,
+            frame.stamp_ns,
+            ego=frame.ego,
+            vectors=found.vectors,
+            look=glance if ask else None,
+        )
+
+    def _observed(
+        self, frames: Sequence[Frame], tracked: Sequence[Tracks], glances: Sequence[Glances]
+    ) -> list[Observation]:
+        """Vectors and qualities of the tracks that are due."""
+        rows: list[IntArray] = []
+        values: list[FloatArray] = []
+        covers: list[FloatArray] = []
+        for frame, tracks, glance in zip(frames, tracked, glances):
+            height, width = frame.image.shape[:2]
+            cover = boxes.cover(tracks.boxes)
+            found = quality(tracks, width, height, self.config.embed.min_height_px, cover)
+            schedule = self._cameras[frame.camera].schedule
+            due = schedule.due(tracks, found, frame.stamp_ns, cover)
+            if self.embedder is None and len(glance.missing(tracks.detection[due])):
+                due = due[:0]
+            covers.append(cover)
+            rows.append(due)
+            values.append(found[due])
+        wanted = [tracks.detection[due] for tracks, due in zip(tracked, rows)]
+        vectors = look_at(self.embedder, glances, wanted)
+        for frame, tracks, due, vector in zip(frames, tracked, rows, vectors):
+            self._cameras[frame.camera].tracker.learn(tracks.ids[due], vector)
+        return [
+            Observation(frame.camera, frame.stamp_ns, *rest)
+            for frame, *rest in zip(frames, tracked, rows, vectors, values, covers)
+        ]
