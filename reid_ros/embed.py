@@ -15,7 +15,7 @@ from reid_ros.model import Model
 from reid_ros.types import Detections, FloatArray, Frame, IntArray, Tracks
 
 NS = 1_000_000_000
-FIRST_CROPS = 4
+FIRST_CROPS = 8
 """A new track is looked at this often before it counts as settled."""
 FIRST_PERIOD_S = 0.1
 """Seconds between the looks at a new, improving or soon hidden track."""
@@ -83,14 +83,15 @@ def quality(
 class _Looked:
     count: int = 0
     best: float = 0.0
+    near: bool = False
     last_ns: int = -(1 << 62)
 
 
 class Schedule:
     """Says which tracks of one camera are due for a vector.
 
-    A track is due when it is new, when a clearly better crop arrives, when it is about to be
-    hidden by a neighbour, and otherwise once a period. All by stamps, so a replay asks for the
+    A track is due when it is new, when a clearly better crop arrives, once when a neighbour begins
+    to hide it, and otherwise once a period. All by stamps, so a replay asks for the
     same crops.
     """
 
@@ -129,8 +130,11 @@ class Schedule:
     def _is_due(self, looked: _Looked, value: float, stamp_ns: int, near: bool) -> bool:
         waited_s = (stamp_ns - looked.last_ns) / NS
         if waited_s >= self._config.period_s:
+            looked.near = near
             return True
-        hurry = looked.count < FIRST_CROPS or near or value > BETTER * looked.best
+        hurry = looked.count < FIRST_CROPS or value > BETTER * looked.best
+        hurry = hurry or (near and not looked.near)
+        looked.near = near
         return hurry and waited_s >= FIRST_PERIOD_S
 
 

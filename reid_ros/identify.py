@@ -254,7 +254,7 @@ class Identifier:
     def _join(self, track: SeenTrack, stamp_ns: int) -> None:
         """Merge the track's person with another who turns out to be the same."""
         person = self.gallery[track.person]
-        if person.crops < CONFIRM_CROPS or (person.confirmed and track.count % 4):
+        if person.crops < CONFIRM_CROPS or (person.confirmed and track.count % 8):
             return
         found = self._likeness.of_person(person.number)
         match = matches(found, self.config.false_accept)[0] if found else None

@@ -120,10 +120,10 @@ def _planes(batch: UInt8Array, result: AnyArray, spec: Input, trivial: bool) -> 
         # Splitting bytes first, then widening each plane, is the fastest of seven ways measured.
         for plane, colour, mean, std in zip(planes, cv2.split(pixels), spec.mean, spec.std):
             target = plane if wide is None else wide
-            np.copyto(target, colour)
-            if not trivial:
-                target *= np.float32(1.0 / std)
-                target += np.float32(-mean / std)
+            if trivial:
+                np.copyto(target, colour)
+            else:  # one pass: scale, shift and widen
+                cv2.addWeighted(colour, 1.0 / std, colour, 0.0, -mean / std, target, cv2.CV_32F)
             if wide is not None:
                 np.copyto(plane, wide, casting='same_kind')
 

@@ -94,6 +94,7 @@ def _looks(batch: AnyArray) -> FloatArray:
 
 def run(people: int = 20, cameras: int = 1, seconds: float = 20.0, seed: int = 0) -> Result:
     """Measure a VGA scene at 30 Hz with known people."""
+    cv2.setNumThreads(1)
     detector = _Network('yolox_nano', 'detector')
     embedder = _Network('osnet_x0_25_msmt17', 'appearance')
     config = replace(Config(), gallery=GalleryConfig(max_persons=max(100, 4 * people * cameras)))

@@ -1,4 +1,4 @@
-"""`reid_ros bench tracker`: speed tables."""
+"""`reid_ros bench tracker|pipeline|node`: speed tables."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def add(verbs: Any) -> None:
     bench = verbs.add_parser('bench', help='how fast and how good this machine makes it')
     parts = bench.add_subparsers(dest='part', required=True, metavar='PART')
     _add_tracker(parts)
+    _add_pipeline(parts)
     _add_node(parts)
 
 
@@ -67,6 +68,40 @@ def _table(found: Sequence[Score]) -> str:
         for one in found
     ]
     return '\n'.join(rows)
+
+
+def _add_pipeline(parts: Any) -> None:
+    part = parts.add_parser(
+        'pipeline',
+        help='a frame around the networks, one thread',
+        description='Time of everything but the networks on drawn VGA frames at 30 Hz, and the '
+        "networks' share where their files are at hand.",
+    )
+    part.add_argument('--people', type=_count, nargs='+', default=[20], metavar='N')
+    part.add_argument('--cameras', type=_count, nargs='+', default=[1, 4], metavar='N')
+    part.add_argument(
+        '--repeats', type=_count, default=3, help='runs of which the fastest counts (default 3)'
+    )
+    part.add_argument('--json', action='store_true')
+    part.set_defaults(call=_pipeline)
+
+
+def _pipeline(args: argparse.Namespace) -> int:
+    from reid_ros.bench import alone, pipeline
+
+    rows = [
+        min(
+            (alone(pipeline.run, people, cameras) for _ in range(args.repeats)),
+            key=lambda run: run.median_ms,
+        )
+        for people in args.people
+        for cameras in args.cameras
+    ]
+    if args.json:
+        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=1))
+    else:
+        print(pipeline.table(rows))
+    return 0
 
 
 def _add_node(parts: Any) -> None:
