@@ -66,17 +66,19 @@ class Outputs:
     def __init__(self, node: Node, cameras: Sequence[str]) -> None:
         self._node = node
         self._vision = vision.messages() if vision.installed() else None
-        self.events = self._publisher(DiagnosticArray, 'events', 50)
-        self._markers = self._publisher(MarkerArray, 'people/markers')
-        self._poses = self._publisher(PoseArray, 'people/poses')
-        self._target_pose = self._publisher(PoseStamped, 'target/pose')
-        self._target_cov = self._publisher(PoseWithCovarianceStamped, 'target/pose_cov')
-        self._locked = self._publisher(Bool, 'target/locked')
-        self._embeddings = self._publisher(Float32MultiArray, 'debug/embeddings')
+        self.events = self._publisher(DiagnosticArray, 'reid/events', 50)
+        self._markers = self._publisher(MarkerArray, 'reid/people/markers')
+        self._poses = self._publisher(PoseArray, 'reid/people/poses')
+        self._target_pose = self._publisher(PoseStamped, 'reid/target/pose')
+        self._target_cov = self._publisher(PoseWithCovarianceStamped, 'reid/target/pose_cov')
+        self._locked = self._publisher(Bool, 'reid/target/locked')
+        self._embeddings = self._publisher(Float32MultiArray, 'reid/debug/embeddings')
         self._of: dict[str, dict[str, Any]] = {name: self._camera(name) for name in cameras}
         self._info: Any = None
         if self._vision:
-            self._info = self._publisher(self._vision.VisionInfo, 'vision_info', 1, latched=True)
+            self._info = self._publisher(
+                self._vision.VisionInfo, 'reid/vision_info', 1, latched=True
+            )
         self._version = 0
         self.configure(Config())
 

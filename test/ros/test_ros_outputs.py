@@ -77,7 +77,7 @@ def test_an_empty_frame_is_told_too(ros, stage):
 
 
 def test_markers_stand_on_the_ground_and_are_deleted_on_loss(ros, stage):
-    arrays = heard(ros, MarkerArray, '/people/markers')
+    arrays = heard(ros, MarkerArray, '/reid/people/markers')
     stage.play(sightings('a', (3, 7, BOX), (4, 0, BOX)), names={7: 'ann'})
     ros.spin_until(lambda: arrays)
     body, text = (m for m in arrays[0].markers if m.id == 7)
@@ -92,7 +92,7 @@ def test_markers_stand_on_the_ground_and_are_deleted_on_loss(ros, stage):
 
 
 def test_a_person_whom_another_camera_still_sees_keeps_the_marker(ros, stage):
-    arrays = heard(ros, MarkerArray, '/people/markers')
+    arrays = heard(ros, MarkerArray, '/reid/people/markers')
     stage.play(sightings('a', (3, 7, BOX)), sightings('b', (1, 7, BOX)))
     stage.play(sightings('b'))
     stage.play(sightings('a'))
@@ -102,8 +102,8 @@ def test_a_person_whom_another_camera_still_sees_keeps_the_marker(ros, stage):
 
 
 def test_without_a_pose_people_stand_in_the_optical_frame(ros, stage):
-    arrays = heard(ros, MarkerArray, '/people/markers')
-    poses = heard(ros, PoseArray, '/people/poses')
+    arrays = heard(ros, MarkerArray, '/reid/people/markers')
+    poses = heard(ros, PoseArray, '/reid/people/poses')
     stage.play(sightings('b', (3, 7, BOX)))
     ros.spin_until(lambda: arrays)
     body = arrays[0].markers[0]
@@ -114,7 +114,7 @@ def test_without_a_pose_people_stand_in_the_optical_frame(ros, stage):
 
 
 def test_poses_hold_each_sure_person_once(ros, stage):
-    poses = heard(ros, PoseArray, '/people/poses')
+    poses = heard(ros, PoseArray, '/reid/people/poses')
     rows = [(3, 7, BOX), (4, 8, (400, 250, 430, 330)), (5, 9, (100, 200, 140, 400)), (6, 0, BOX)]
     stage.play(sightings('a', *rows, predicted=[False, False, True, False]))
     ros.spin_until(lambda: poses)
@@ -123,8 +123,8 @@ def test_poses_hold_each_sure_person_once(ros, stage):
 
 
 def test_the_target_has_a_pose_a_region_and_a_covariance(ros, stage):
-    pose = heard(ros, PoseStamped, '/target/pose')
-    cov = heard(ros, PoseWithCovarianceStamped, '/target/pose_cov')
+    pose = heard(ros, PoseStamped, '/reid/target/pose')
+    cov = heard(ros, PoseWithCovarianceStamped, '/reid/target/pose_cov')
     roi = heard(ros, RegionOfInterest, '/a/target_roi')
     stage.play(sightings('a', (2, 6, BOX), (3, 7, (-20, 220, 20, 390)), stamp_ns=9 * S))
     ros.spin_until(lambda: pose and cov and roi)
@@ -145,7 +145,7 @@ def test_the_target_has_a_pose_a_region_and_a_covariance(ros, stage):
     ids=['somebody else', 'predicted', 'provisional', 'undecided'],
 )
 def test_the_target_is_silent_when_unsure(ros, stage, found):
-    pose = heard(ros, PoseStamped, '/target/pose')
+    pose = heard(ros, PoseStamped, '/reid/target/pose')
     roi = heard(ros, RegionOfInterest, '/a/target_roi')
     clouds = heard(ros, PointCloud2, '/a/sightings')
     stage.play(found)
@@ -155,7 +155,7 @@ def test_the_target_is_silent_when_unsure(ros, stage, found):
 
 
 def test_events_are_told_with_their_person_and_camera(ros, stage):
-    events = heard(ros, DiagnosticArray, '/events')
+    events = heard(ros, DiagnosticArray, '/reid/events')
     happened = [
         Event('handover', 7, 5 * S, 'a', 3, score=0.9, margin=4.0),
         Event('merged', 2, 5 * S, 'a', 4, previous=9),
@@ -184,7 +184,7 @@ def test_locked_is_repeated_by_the_node_and_falls_with_the_timeout(ros):
     from ros_builders import reid_node
 
     node = reid_node(ros, config('a'))
-    locked = ros.heard(Bool, '/target/locked')
+    locked = ros.heard(Bool, '/reid/target/locked')
     ros.spin_until(lambda: len(locked) > 0)
     before = len(locked)
     ros.spin_for(1.0)
