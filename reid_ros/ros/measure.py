@@ -20,7 +20,8 @@ from rclpy.signals import SignalHandlerOptions
 
 from reid_ros.config import CameraConfig, Config, ModelConfig
 from reid_ros.ros.diagnostics import percentiles_ms
-from reid_ros.ros.node import ReidNode, executor_of
+from reid_ros.ros.executors import executor_of
+from reid_ros.ros.node import ReidNode
 from reid_ros.types import ReidError
 
 # Publishers are gone when nothing has come for so long.
@@ -58,7 +59,7 @@ class Measurement:
 
     def __init__(self, node: ReidNode, warm_s: float, sample_s: float) -> None:
         self._node, self._warm_s, self._sample_s = node, warm_s, sample_s
-        self._executor = executor_of(node)
+        self._executor = executor_of(node, node.get_parameter('executor').value)
 
     def run(self, wait_s: float) -> dict[str, Any]:
         """Until the publishers end; raises ReidError where none begins within wait_s."""

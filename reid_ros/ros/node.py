@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import importlib
 import signal
 import sys
 import time
@@ -15,7 +13,7 @@ from typing import Any, TypeVar
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
@@ -26,6 +24,7 @@ from reid_ros.config import Config, ConfigError
 from reid_ros.pipeline import Pipeline
 from reid_ros.ros.cameras import Camera
 from reid_ros.ros.diagnostics import advice, camera_status, image_topics, node_status
+from reid_ros.ros.executors import executor_of
 from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
 from reid_ros.ros.outputs import Outputs
 from reid_ros.ros.parameters import Parameters
@@ -360,17 +359,6 @@ def _check(config: Config, topics: Callable[[], str]) -> None:
                 )
 
 
-def executor_of(node: ReidNode) -> Any:
-    """The executor that the node asks for, with the node in it."""
-    kind: Any = SingleThreadedExecutor
-    if node.get_parameter('executor').value == 'events':
-        with contextlib.suppress(ImportError):  # Humble has none
-            kind = importlib.import_module('rclpy.experimental').EventsExecutor
-    executor = kind()
-    executor.add_node(node)
-    return executor
-
-
 def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; further signals do not disturb the ending."""
     stopped = False
@@ -386,7 +374,7 @@ def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> i
         signal_handler_options=SignalHandlerOptions.NO,
     )
     node = ReidNode(defaults)
-    executor = executor_of(node)
+    executor = executor_of(node, node.get_parameter('executor').value)
     try:
         if node.autostart and not stopped:
             node.start()
