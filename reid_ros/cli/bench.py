@@ -87,13 +87,10 @@ def _add_pipeline(parts: Any) -> None:
 
 
 def _pipeline(args: argparse.Namespace) -> int:
-    from reid_ros.bench import alone, pipeline
+    from reid_ros.bench import pipeline
 
     rows = [
-        min(
-            (alone(pipeline.run, people, cameras) for _ in range(args.repeats)),
-            key=lambda run: run.median_ms,
-        )
+        pipeline.measure(people, cameras, args.repeats)
         for people in args.people
         for cameras in args.cameras
     ]
