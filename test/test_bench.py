@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from reid_ros import cli
+from reid_ros.bench.pipeline import run, table
 from reid_ros.bench.scenes import Conditions, scene
 from reid_ros.bench.tracker import idf1, ours, score
 from reid_ros.boxes import iou
@@ -161,3 +162,13 @@ def test_bench_refuses_a_number_of_people_that_is_none(count, capsys):
         cli.main(['bench', 'tracker', '--people', count])
     assert stopped.value.code == 2
     assert '--people' in capsys.readouterr().err
+
+
+def test_the_pipeline_is_timed_around_its_networks():
+    result = run(people=5, cameras=2, seconds=5)
+    assert result.persons >= 8  # five people before each camera, some of them never clear enough
+    assert 0 < result.crops < 5
+    assert set(result.stages_ms) == {'detect', 'track', 'embed', 'identify'}
+    assert result.median_ms == pytest.approx(sum(result.stages_ms.values()), rel=0.5)
+    assert not result.networks_ms
+    assert 'not measured' in table([result])
