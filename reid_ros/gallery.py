@@ -72,8 +72,7 @@ class Gallery:
     Prototypes are unit vectors: sequential means of similar vectors of one camera.
     """
 
-    def __init__(self, max_persons: int = 100) -> None:
-        self.max_persons = max_persons
+    def __init__(self) -> None:
         self.next_number = 1
         self.changed: set[int] = set()
         self.removed: set[int] = set()
