@@ -19,6 +19,7 @@ ROOMS = {
     # Geometry and pixels.
     'boxes': ('types',),
     'images': ('boxes', 'card', 'types'),
+    'lens': ('types',),
     # A network and its card: what is known about it, how it is read, run, checked and downloaded.
     'card': ('config', 'types'),
     'decode': ('card', 'types'),
@@ -62,7 +63,11 @@ ROOMS = {
         'types',
     ),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
-    'ros': ('config', 'moments', 'pipeline', 'replay', 'scene', 'types'),
+    'ros': ('config', 'lens', 'moments', 'pipeline', 'replay', 'scene', 'types'),
+    # A rendered world with known truth. Its people, places and cameras know nothing of the runtime.
+    'world': ('boxes', 'config', 'images', 'lens', 'replay', 'types'),
+    # Scores against truth: of saved runs, bags and arrays.
+    'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),
     # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
     'bench': (
         'boxes', 'card', 'config', 'detect', 'embed', 'gallery', 'model', 'pipeline', 'track',

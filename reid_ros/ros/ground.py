@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import cv2
 import numpy as np
 
+from reid_ros.lens import Lens, rotation
 from reid_ros.types import BoolArray, DoubleArray, FloatArray
 
 # One standard deviation: a box's edges, as shares of its width and height, and a person's height.
@@ -17,44 +16,6 @@ EDGE_X, EDGE_Y, HEIGHT_M = 0.05, 0.03, 0.1
 FARTHEST_M = 50.0
 # Pixels from the image's lower border within which feet count as cut off.
 BORDER_PX = 2.0
-
-
-@dataclass(frozen=True)
-class Lens:
-    """How a camera projects.
-
-    Attributes:
-        matrix: (3, 3) float64, pixels.
-        distortion: (k,) float64, of OpenCV's model, or of its fisheye model.
-        fisheye: which of the two.
-    """
-
-    matrix: DoubleArray
-    distortion: DoubleArray
-    fisheye: bool = False
-
-    @staticmethod
-    def of(info: Any, height: int, width: int) -> Lens | None:
-        """The lens in a sensor_msgs/CameraInfo for images of this size; None where it is empty."""
-        matrix = np.array(info.k, np.float64).reshape(3, 3)
-        if not (matrix[0, 0] > 0 and matrix[1, 1] > 0):
-            return None
-        if info.width and info.height:
-            matrix[0] *= width / info.width
-            matrix[1] *= height / info.height
-        fisheye = info.distortion_model in ('equidistant', 'fisheye')
-        return Lens(matrix, np.array(info.d, np.float64), fisheye)
-
-    def rays(self, points: DoubleArray) -> DoubleArray:
-        """(n, 3) directions with z = 1 of (n, 2) pixels, in the optical frame."""
-        plane: Any = points.reshape(-1, 1, 2)
-        if not len(plane) or not self.distortion.any():
-            homogeneous = np.column_stack([points, np.ones(len(points))])
-            result: DoubleArray = homogeneous @ np.linalg.inv(self.matrix).T
-            return result
-        undistort = cv2.fisheye.undistortPoints if self.fisheye else cv2.undistortPoints
-        flat = np.asarray(undistort(plane, self.matrix, self.distortion), np.float64)
-        return np.column_stack([flat.reshape(-1, 2), np.ones(len(points))])
 
 
 @dataclass(frozen=True)
@@ -71,18 +32,6 @@ class Places:
     positions: DoubleArray
     covariances: DoubleArray
     sure: BoolArray
-
-
-def rotation(quaternion: Sequence[float]) -> DoubleArray:
-    """(3, 3) matrix of a unit quaternion x y z w."""
-    x, y, z, w = np.asarray(quaternion, np.float64) / np.linalg.norm(quaternion)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
 
 
 def on_ground(boxes: FloatArray, lens: Lens, pose: Sequence[float], height: int) -> Places:

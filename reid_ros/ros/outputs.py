@@ -25,9 +25,10 @@ from std_msgs.msg import Bool, Float32MultiArray, Header, MultiArrayDimension
 from visualization_msgs.msg import MarkerArray
 
 from reid_ros.config import CameraConfig, Config
+from reid_ros.lens import Lens
 from reid_ros.ros import picture, vision
 from reid_ros.ros.diagnostics import event_status
-from reid_ros.ros.ground import Lens, Places, by_height, on_ground
+from reid_ros.ros.ground import Places, by_height, on_ground
 from reid_ros.ros.markers import Markers, Standing
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import sightings_table, table_to_cloud

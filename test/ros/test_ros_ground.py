@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensor_msgs.msg import CameraInfo
 
-from reid_ros.ros.ground import Lens, by_height, on_ground, rotation
+from reid_ros.lens import Lens, rotation
+from reid_ros.ros.ground import by_height, on_ground
 
 # Looks along x of the ground frame, from 1.5 m height: z forward, x right, y down.
 LEVEL = (0.0, 0.0, 1.5, -0.5, 0.5, -0.5, 0.5)
