@@ -64,7 +64,7 @@ ROOMS = {
     ),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
     'ros': ('config', 'lens', 'moments', 'pipeline', 'replay', 'scene', 'types'),
-    # A rendered world with known truth. Its people, places and cameras know nothing of the runtime.
+    # A rendered world with known truth; it knows nothing of the runtime.
     'world': ('boxes', 'config', 'images', 'lens', 'replay', 'types'),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),

@@ -43,7 +43,8 @@ class Truth:
 
     def silhouette(self, row: int) -> UInt8Array:
         """(height, width) uint8, 255 where person `row` is seen, else 0."""
-        return np.where(self.labels == row + 1, np.uint8(255), np.uint8(0))
+        result: UInt8Array = (self.labels == row + 1).astype(np.uint8) * np.uint8(255)
+        return result
 
 
 @dataclass(frozen=True, slots=True)
