@@ -7,11 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid_ros.lens import Pose, View
-from reid_ros.types import DoubleArray, FloatArray, Frame, UInt8Array, UInt32Array
+from reid_ros.types import AnyArray, DoubleArray, FloatArray, Frame, UInt8Array, UInt32Array
 
 # Axes of the world: x, y on the floor, z up, metres. Headings: radians about z, 0 along x.
 MOST_PEOPLE = 250
 """In one image: rows of a label image are numbered from 1 in uint8."""
+
+
+TRUTH = np.dtype(
+    [
+        *((name, '<f4') for name in ('x0', 'y0', 'x1', 'y1', 'visible', 'x', 'y', 'z', 'heading')),
+        ('person', '<u4'),
+        ('outfit', 'u1'),
+    ]
+)
+"""The columns of `<camera>/truth`, in a bag and live."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +55,17 @@ class Truth:
         """(height, width) uint8, 255 where person `row` is seen, else 0."""
         result: UInt8Array = (self.labels == row + 1).astype(np.uint8) * np.uint8(255)
         return result
+
+    def table(self) -> AnyArray:
+        """(n,) of dtype TRUTH."""
+        rows = np.empty(len(self), TRUTH)
+        for i, name in enumerate(('x0', 'y0', 'x1', 'y1')):
+            rows[name] = self.boxes[:, i]
+        for i, name in enumerate(('x', 'y', 'z')):
+            rows[name] = self.ground[:, i]
+        rows['visible'], rows['heading'] = self.visible, self.headings
+        rows['person'], rows['outfit'] = self.persons, self.outfits
+        return rows
 
 
 @dataclass(frozen=True, slots=True)
