@@ -62,10 +62,10 @@ ROOMS = {
         'boxes', 'calibration', 'config', 'embed', 'pipeline', 'report', 'scene', 'topology',
         'types',
     ),
-    # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
-    'ros': ('config', 'lens', 'moments', 'pipeline', 'replay', 'scene', 'types'),
     # A rendered world with known truth; it knows nothing of the runtime.
     'world': ('boxes', 'config', 'images', 'lens', 'replay', 'types'),
+    # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
+    'ros': ('config', 'lens', 'moments', 'pipeline', 'replay', 'scene', 'types', 'world'),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),
     # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
@@ -101,8 +101,8 @@ OTHERS = {
 ROS = (
     'rclpy', 'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs',
     'geometry_msgs', 'hri_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'nav_msgs',
-    'rcl_interfaces', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros', 'vision_msgs',
-    'visualization_msgs',
+    'rcl_interfaces', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros',
+    'vision_msgs', 'visualization_msgs',
 )  # fmt: skip
 TRAINING = ('torch', 'torchvision', 'timm', 'onnx', 'faiss')
 

@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from reid_ros.config import Config
 from reid_ros.ros.cameras import Camera
-from reid_ros.types import Event
+from reid_ros.types import Event, ReidError
 
 COUNTS = (
     'received', 'processed', 'dropped_by_policy', 'thinned', 'undecodable', 'bad_stamps', 'jumps',
@@ -144,6 +144,28 @@ def event_status(event: Event, names: Mapping[int, str]) -> DiagnosticStatus:
         }
     )
     return status
+
+
+def status_event(status: DiagnosticStatus) -> Event:
+    """The event that `event_status` told.
+
+    Raises:
+        ReidError: the status tells no event.
+    """
+    told = {value.key: value.value for value in status.values}
+    try:
+        return Event(
+            told['kind'],
+            int(told['person']),
+            int(told['stamp_ns']),
+            told['camera'],
+            int(told['track']),
+            int(told['previous']),
+            float(told['score']),
+            float(told['margin']),
+        )
+    except (KeyError, ValueError) as error:
+        raise ReidError(f'status {status.name!r} tells no event: {error}') from error
 
 
 def image_topics(seen: Sequence[tuple[str, Sequence[str]]]) -> list[tuple[str, str]]:

@@ -159,3 +159,30 @@ def table_detections(table: AnyArray) -> Detections:
     if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
         raise TableError('a box or score of the table is not a finite number')
     return Detections(boxes.reshape(-1, 4), scores)
+
+
+def table_sightings(table: AnyArray, camera: str, stamp_ns: int, index: int = 0) -> Sightings:
+    """What `sightings_table` was made of.
+
+    Raises:
+        TableError: a column is missing.
+    """
+    have = table.dtype.names or ()
+    missing = [name for name in SIGHTINGS.names or () if name not in have]
+    if missing:
+        raise TableError(f'sightings of {camera} lack the columns {", ".join(missing)}')
+    boxes = np.stack([table[n].astype(np.float32) for n in ('x0', 'y0', 'x1', 'y1')], axis=-1)
+    return Sightings(
+        camera,
+        stamp_ns,
+        index,
+        boxes.reshape(-1, 4),
+        table['score'].astype(np.float32),
+        table['track'].astype(np.uint32),
+        table['person'].astype(np.uint32),
+        table['person_score'].astype(np.float32),
+        table['confirmed'] > 0,
+        table['predicted'] > 0,
+        table['gait_person'].astype(np.uint32),
+        table['gait_score'].astype(np.float32),
+    )
