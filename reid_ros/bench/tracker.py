@@ -27,6 +27,8 @@ _TRACKERS: dict[str, tuple[str, dict[str, Any]]] = {
     'C-BIoU': ('CBIoUTracker', {}),
 }
 
+_NEEDED = {'trackers': ('trackers', 'supervision'), 'norfair': ('norfair', 'filterpy')}
+
 Answer = tuple[IntArray, FloatArray]
 """(n,) numbers of the tracks seen in a frame, and (n, 4) their boxes."""
 
@@ -116,6 +118,11 @@ def _run(contender: Contender, shots: Sequence[Shot]) -> tuple[DoubleArray, list
     return taken_ms, answers
 
 
+def answers(contender: Contender, shots: Sequence[Shot]) -> list[Answer]:
+    """What a contender says of each frame of a scene."""
+    return _run(contender, shots)[1]
+
+
 def idf1(shots: Sequence[Shot], answers: Sequence[Answer]) -> float:
     """Percent of boxes with the right identity (Ristani et al. 2016), at an overlap of 0.5."""
     people = 1 + max((int(shot.people.max(initial=0)) for shot in shots), default=0)
@@ -157,21 +164,35 @@ def ours(features: str) -> Contender:
     return Contender('reid_ros', features, lambda shot: shot, build, read)
 
 
-def installed(rate_hz: float = RATE_HZ) -> list[Contender]:
-    """The peers that are installed, with their own defaults."""
+def installed(rate_hz: float = RATE_HZ, memories_s: Sequence[float] = (1.0,)) -> list[Contender]:
+    """The peers that are installed, with their own defaults.
+
+    Args:
+        rate_hz: nominal frame rate that they are told.
+        memories_s: how long those of `trackers` keep a lost track, seconds; their default is 1,
+            ours is 2.
+    """
     result = []
-    if importlib.util.find_spec('trackers'):
+    if _there('trackers'):
         version = importlib.metadata.version('trackers')
         for name, (kind, settings) in _TRACKERS.items():
-            result.append(_of_trackers(f'trackers {version} {name}', kind, settings, rate_hz))
-    if importlib.util.find_spec('norfair'):
+            for memory_s in memories_s:
+                label = f'trackers {version} {name}' + f', {memory_s:g} s' * (memory_s != 1.0)
+                # They count it in frames of a nominal 30 Hz.
+                given = {**settings, 'lost_track_buffer': round(30 * memory_s)}
+                result.append(_of_trackers(label, kind, given, rate_hz))
+    if _there('norfair'):
         result.append(_norfair(f'norfair {importlib.metadata.version("norfair")}'))
     return result
 
 
 def missing() -> list[str]:
-    """The peers that are not installed."""
-    return [name for name in ('trackers', 'norfair') if not importlib.util.find_spec(name)]
+    """The peers that are not installed, or not with what they need."""
+    return [name for name in _NEEDED if not _there(name)]
+
+
+def _there(name: str) -> bool:
+    return all(importlib.util.find_spec(part) for part in _NEEDED[name])
 
 
 def _of_trackers(name: str, kind: str, settings: Mapping[str, Any], rate_hz: float) -> Contender:

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from reid_ros.types import ReidError
+
 if TYPE_CHECKING:
     from reid_ros.bench.tracker import Score
 
@@ -27,7 +29,8 @@ def _add_tracker(parts: Any) -> None:
         'tracker',
         help='tracking within one camera, one thread',
         description='Time and IDF1 of tracking 450 synthetic frames of 1920x1080 at 30 Hz, with '
-        'occlusion, 3 % misses and 2 % clutter.',
+        'occlusion, 3 %% misses and 2 %% clutter. With --conditions: IDF1 only, of 20 people at '
+        'the frame rates and turns of a robot, beside the peers that are installed.',
     )
     part.add_argument('--people', type=_count, nargs='+', default=[20, 100], metavar='N')
     part.add_argument('--peers', action='store_true', help='trackers and norfair, if installed')
@@ -35,6 +38,14 @@ def _add_tracker(parts: Any) -> None:
         '--repeats', type=_count, default=3, help='runs of which the fastest counts (default 3)'
     )
     part.add_argument('--json', action='store_true')
+    part.add_argument('--conditions', action='store_true', help='frame rates, jitter and turns')
+    part.add_argument(
+        '--seeds', type=_seed, nargs='+', metavar='N', help='of --conditions (default 0 to 7)'
+    )
+    part.add_argument(
+        '--seconds', type=_seconds, help='length of a scene of --conditions (default 15)'
+    )
+    part.add_argument('--out', metavar='FILE', help='write what --conditions found as JSON')
     part.set_defaults(call=_tracker)
 
 
@@ -45,7 +56,26 @@ def _count(text: str) -> int:
     return value
 
 
+def _seed(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError('must be 0 or more')
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 1 <= value <= 600:
+        raise argparse.ArgumentTypeError('must be 1 to 600')
+    return value
+
+
 def _tracker(args: argparse.Namespace) -> int:
+    if args.conditions:
+        return _conditions(args)
+    for option in ('seeds', 'seconds', 'out'):
+        if getattr(args, option) is not None:
+            raise ReidError(f'--{option} needs --conditions')
     from reid_ros.bench import alone, tracker
 
     found = alone(tracker.scores, args.people, args.peers, args.repeats)
@@ -54,9 +84,38 @@ def _tracker(args: argparse.Namespace) -> int:
     else:
         print(_table(found))
     if args.peers:
-        for name in tracker.missing():
-            print(f'{name} is not installed: pip install {name}', file=sys.stderr)
+        _tell_missing()
     return 0
+
+
+def _conditions(args: argparse.Namespace) -> int:
+    from reid_ros.bench import alone, conditions, results
+
+    seeds = args.seeds or conditions.SEEDS
+    seconds = args.seconds or conditions.SECONDS
+    rows = alone(conditions.scores, seeds, seconds)
+    command = f'reid_ros bench tracker --conditions --seeds {" ".join(map(str, seeds))}'
+    found = results.document(
+        command if seconds == conditions.SECONDS else f'{command} --seconds {seconds:g}',
+        seeds,
+        [dataclasses.asdict(row) for row in rows],
+        ('trackers', 'norfair'),
+        people=conditions.PEOPLE,
+        seconds=seconds,
+        goals=conditions.goals(rows),
+    )
+    if args.out is not None:
+        results.write(args.out, found)
+    print(json.dumps(found, indent=1) if args.json else conditions.table(rows))
+    _tell_missing()
+    return 0
+
+
+def _tell_missing() -> None:
+    from reid_ros.bench import tracker
+
+    for name in tracker.missing():
+        print(f'{name} is not installed: pip install {name}', file=sys.stderr)
 
 
 def _table(found: Sequence[Score]) -> str:

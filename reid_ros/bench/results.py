@@ -1,0 +1,91 @@
+"""Measured tables as files that say how to measure them again."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import reid_ros
+from reid_ros.types import ReidError
+
+
+def document(
+    command: str,
+    seeds: Sequence[int],
+    rows: Sequence[Mapping[str, Any]],
+    packages: Sequence[str] = (),
+    **more: Any,
+) -> dict[str, Any]:
+    """What a file of results holds.
+
+    Args:
+        command: that prints the same rows again.
+        seeds: of everything random.
+        rows: what was measured.
+        packages: others that took part, besides numpy, scipy and OpenCV.
+        more: further facts about the whole table.
+    """
+    wanted = ('reid_ros', 'numpy', 'scipy', 'opencv-python-headless', *packages)
+    versions = {name: found for name in wanted if (found := version(name))}
+    return {
+        'command': command,
+        'seeds': list(seeds),
+        'commit': commit(),
+        'versions': {'python': platform.python_version(), **versions},
+        **more,
+        'rows': [dict(row) for row in rows],
+    }
+
+
+def version(package: str) -> str:
+    """Of an installed package, '' where there is none."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return ''
+
+
+def commit() -> str:
+    """Commit of the running code, with a + where its files were changed; '' outside git."""
+    folder = Path(reid_ros.__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ('git', '-C', str(folder), *arguments), capture_output=True, text=True, timeout=20
+        )
+        return done.stdout.strip() if done.returncode == 0 else ''
+
+    try:
+        # An installed copy may lie inside somebody else's repository.
+        if not git('ls-files', '--', '__init__.py'):
+            return ''
+        changed = git('status', '--porcelain', '--untracked-files=no', '--', '.')
+        return git('rev-parse', 'HEAD') + ('+' if changed else '')
+    except (OSError, subprocess.TimeoutExpired):
+        return ''
+
+
+def write(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write a document; one row a line, so that a changed figure is a changed line.
+
+    Raises:
+        ReidError: the file cannot be written.
+    """
+    parts = [f' {_json(key)}: {_json(value)}' for key, value in content.items() if key != 'rows']
+    rows = ',\n'.join(f'  {_json(row)}' for row in content['rows'])
+    parts.append(f' "rows": [\n{rows}\n ]')
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text('{\n' + ',\n'.join(parts) + '\n}\n', encoding='utf-8')
+    except OSError as error:
+        raise ReidError(f'cannot write results to {path}: {error}') from error
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
