@@ -1,1 +1,1 @@
-"""Scores against truth: who was seen where, who was who, and for how long."""
+"""Scores against truth: tracking, identity over time, saved runs."""
