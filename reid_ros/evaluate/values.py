@@ -72,3 +72,83 @@ class Boxes:
         """No box at all."""
         numbers = np.empty(0, np.int64)
         return Boxes(numbers, numbers, numbers, np.empty((0, 4)))
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who truly is where: one row per person and image.
+
+    Attributes:
+        camera, frame, ids, boxes: as in Boxes.
+        stamp_ns: (n,) int64, time of the image.
+        visible: (n,) float64, 0 to 1, share of the person that can be seen.
+    """
+
+    camera: IntArray
+    frame: IntArray
+    ids: IntArray
+    boxes: DoubleArray
+    stamp_ns: IntArray
+    visible: DoubleArray
+
+    def __post_init__(self) -> None:
+        names = ('camera', 'frame', 'ids', 'boxes', 'stamp_ns', 'visible')
+        checked('People', len(self.ids), {name: getattr(self, name) for name in names})
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, rows: AnyArray) -> People:
+        """Some of the rows: their numbers, or a mask."""
+        return People(
+            self.camera[rows], self.frame[rows], self.ids[rows], self.boxes[rows],
+            self.stamp_ns[rows], self.visible[rows],
+        )  # fmt: skip
+
+    def as_boxes(self, least_visible: float = 0.0) -> Boxes:
+        """The rows for tracking scores; people of whom less can be seen are ignored."""
+        return Boxes(self.camera, self.frame, self.ids, self.boxes, self.visible < least_visible)
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a run published: one row per track that was seen in an image.
+
+    Attributes:
+        camera, frame, boxes: as in Boxes.
+        stamp_ns: (n,) int64, time of the image.
+        tracks: (n,) int64, number of the track within its camera.
+        persons: (n,) int64, number of the person over all cameras, 0 = undecided.
+        confirmed: (n,) bool, False while the person is provisional or undecided.
+    """
+
+    camera: IntArray
+    frame: IntArray
+    boxes: DoubleArray
+    stamp_ns: IntArray
+    tracks: IntArray
+    persons: IntArray
+    confirmed: BoolArray
+
+    def __post_init__(self) -> None:
+        names = ('camera', 'frame', 'boxes', 'stamp_ns', 'tracks', 'persons', 'confirmed')
+        checked('Answers', len(self.tracks), {name: getattr(self, name) for name in names})
+
+    def __len__(self) -> int:
+        return len(self.tracks)
+
+    def take(self, rows: AnyArray) -> Answers:
+        """Some of the rows: their numbers, or a mask."""
+        return Answers(
+            self.camera[rows], self.frame[rows], self.boxes[rows], self.stamp_ns[rows],
+            self.tracks[rows], self.persons[rows], self.confirmed[rows],
+        )  # fmt: skip
+
+    def as_boxes(self) -> Boxes:
+        """The rows that name a person, for tracking scores."""
+        named = self.persons > 0
+        return Boxes(self.camera[named], self.frame[named], self.persons[named], self.boxes[named])
+
+    def as_tracks(self) -> Boxes:
+        """All rows, each with a number of its own row: only where the boxes are counts."""
+        return Boxes(self.camera, self.frame, np.arange(len(self.tracks)), self.boxes)

@@ -150,18 +150,27 @@ class Topic:
             )
 
 
-def decoded(raw: Raw) -> tuple[int, UInt8Array, ColourOrder]:
-    """Header stamp (0 = unset), image and colour order of a serialised image message.
+def stamped(raw: Raw) -> tuple[Any, int]:
+    """A message with a header, and its stamp in nanoseconds (0 = unset).
 
     Raises:
-        EncodingError: the message or its image is damaged, or its encoding is unknown.
+        EncodingError: the message is damaged.
     """
     try:
         message: Any = TYPES.deserialize_cdr(raw.data, raw.type)
     except (SerdeError, struct.error, ValueError, IndexError, AssertionError) as error:
         raise EncodingError(f'the message is cut off: {len(raw.data)} bytes') from error
     stamp = message.header.stamp
-    stamp_ns = int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+    return message, int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+
+
+def decoded(raw: Raw) -> tuple[int, UInt8Array, ColourOrder]:
+    """Header stamp (0 = unset), image and colour order of a serialised image message.
+
+    Raises:
+        EncodingError: the message or its image is damaged, or its encoding is unknown.
+    """
+    message, stamp_ns = stamped(raw)
     if raw.type == COMPRESSED:
         return stamp_ns, decode_compressed(message.data, message.format), 'bgr'
     image, order = image_view(

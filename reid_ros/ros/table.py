@@ -15,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from reid_ros.types import AnyArray, Detections, ReidError, Sightings
+from reid_ros.replay.clouds import KINDS
+from reid_ros.replay.clouds import TableError as TableError
+from reid_ros.replay.clouds import cloud_to_table as cloud_to_table
+from reid_ros.types import AnyArray, Detections, Sightings
 
 _BOX = [('x0', '<f4'), ('y0', '<f4'), ('x1', '<f4'), ('y1', '<f4'), ('score', '<f4')]
 DETECTIONS = np.dtype(_BOX)
@@ -32,13 +35,7 @@ SIGHTINGS = np.dtype(
     ]
 )
 
-# sensor_msgs/PointField: INT8 = 1 ... FLOAT64 = 8
-_KINDS = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
-_NUMBERS = {name: number for number, name in _KINDS.items()}
-
-
-class TableError(ReidError):
-    """A PointCloud2 that is not the table it should be."""
+_NUMBERS = {name: number for number, name in KINDS.items()}
 
 
 def table_to_cloud(table: AnyArray, header: Any) -> Any:
@@ -71,49 +68,6 @@ def _columns(kind: np.dtype[Any]) -> list[Any]:
         PointField(name=name, offset=int(offset), datatype=_NUMBERS[column.str[1:]], count=1)
         for name, (column, offset) in ((n, kind.fields[n][:2]) for n in kind.names)
     ]
-
-
-def cloud_to_table(cloud: Any) -> AnyArray:
-    """The rows of a PointCloud2 as a structured array that shares the message's memory.
-
-    Args:
-        cloud: sensor_msgs/PointCloud2, of rclpy or as rosbags reads it.
-
-    Raises:
-        TableError: the fields, sizes and data of the message do not fit each other.
-    """
-    order = '>' if cloud.is_bigendian else '<'
-    names, formats, offsets = [], [], []
-    for column in cloud.fields:
-        if column.datatype not in _KINDS:
-            raise TableError(f'column {column.name!r} has the unknown type {column.datatype}')
-        kind = np.dtype(order + _KINDS[column.datatype])
-        names.append(column.name)
-        formats.append(kind if column.count <= 1 else (kind, (column.count,)))
-        offsets.append(column.offset)
-    rows = cloud.width * cloud.height
-    try:
-        layout = np.dtype(
-            {
-                'names': names,
-                'formats': formats,
-                'offsets': offsets,
-                'itemsize': cloud.point_step,
-            }
-        )
-    except ValueError as error:
-        raise TableError(f'the columns do not fit into point_step {cloud.point_step}') from error
-    if len(cloud.data) < rows * layout.itemsize or (rows and not layout.itemsize):
-        raise TableError(
-            f'{len(cloud.data)} bytes where {rows} rows of {layout.itemsize} bytes need '
-            f'{rows * layout.itemsize}: the message is cut off or its width is wrong'
-        )
-    result: AnyArray = np.frombuffer(cloud.data, layout, count=rows) if rows else _empty(layout)
-    return result
-
-
-def _empty(layout: np.dtype[Any]) -> AnyArray:
-    return np.empty(0, layout)
 
 
 def sightings_table(sightings: Sightings) -> AnyArray:

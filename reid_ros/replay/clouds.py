@@ -1,0 +1,59 @@
+"""Tables in sensor_msgs/PointCloud2, read with numpy alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from reid_ros.types import AnyArray, ReidError
+
+# sensor_msgs/PointField: INT8 = 1 ... FLOAT64 = 8
+KINDS = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
+
+
+class TableError(ReidError):
+    """A PointCloud2 that is not the table it should be."""
+
+
+def cloud_to_table(cloud: Any) -> AnyArray:
+    """The rows of a PointCloud2 as a structured array that shares the message's memory.
+
+    Args:
+        cloud: sensor_msgs/PointCloud2, of rclpy or as rosbags reads it.
+
+    Raises:
+        TableError: the fields, sizes and data of the message do not fit each other.
+    """
+    order = '>' if cloud.is_bigendian else '<'
+    names, formats, offsets = [], [], []
+    for column in cloud.fields:
+        if column.datatype not in KINDS:
+            raise TableError(f'column {column.name!r} has the unknown type {column.datatype}')
+        kind = np.dtype(order + KINDS[column.datatype])
+        names.append(column.name)
+        formats.append(kind if column.count <= 1 else (kind, (column.count,)))
+        offsets.append(column.offset)
+    rows = cloud.width * cloud.height
+    try:
+        layout = np.dtype(
+            {
+                'names': names,
+                'formats': formats,
+                'offsets': offsets,
+                'itemsize': cloud.point_step,
+            }
+        )
+    except ValueError as error:
+        raise TableError(f'the columns do not fit into point_step {cloud.point_step}') from error
+    if len(cloud.data) < rows * layout.itemsize or (rows and not layout.itemsize):
+        raise TableError(
+            f'{len(cloud.data)} bytes where {rows} rows of {layout.itemsize} bytes need '
+            f'{rows * layout.itemsize}: the message is cut off or its width is wrong'
+        )
+    result: AnyArray = np.frombuffer(cloud.data, layout, count=rows) if rows else _empty(layout)
+    return result
+
+
+def _empty(layout: np.dtype[Any]) -> AnyArray:
+    return np.empty(0, layout)
