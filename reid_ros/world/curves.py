@@ -62,6 +62,18 @@ def normal() -> DoubleArray:
     return np.stack([series(np.asarray(_NORMAL[joint])) for joint in LEG_JOINTS])
 
 
+_FOREMOST = 0.965
+"""Of the cycle: the foot is farthest ahead of the hip just before its heel strike."""
+
+
+def timed(leg: DoubleArray) -> DoubleArray:
+    """(3, TERMS) the curves of a leg, moved as one so that heel strike is at phase 0."""
+    grid = np.arange(-25, 26) / 250.0
+    thigh, knee = np.radians(basis(grid) @ leg[:2].T).T
+    foremost = grid[np.argmax(np.sin(thigh) + np.sin(thigh - knee))]
+    return np.stack([later(curve, _FOREMOST - 1.0 - foremost) for curve in leg])
+
+
 # Spread between people of one joint's curve: of the amplitude (relative), of the mean (degrees),
 # of the timing (cycles), of the shape (degrees in harmonic 2, falling with the harmonic). Together
 # they give the 4 to 6 degrees (hip, knee) and 3 to 4 degrees (ankle) of one standard deviation in

@@ -18,6 +18,9 @@ Side = Literal['left', 'right']
 MOST_MPS = 2.3
 """Fastest walk; beyond about 2.2 m/s people run."""
 
+_LONGEST = 2.05
+"""Longest stride in lengths of the leg."""
+
 # Ratios of the spread between walks of one person to the spread between people. A test-retest
 # intraclass correlation r gives sqrt((1 - r) / r).
 WITHIN: Mapping[str, float] = {
@@ -79,8 +82,8 @@ TRAITS: Mapping[str, Trait] = {
     # Murray et al., Arch. Phys. Med. Rehabil. 48:272 (1967): shoulder range about 30 degrees,
     # most of it backwards, elbow range about 20 to 30. Killeen et al., R. Soc. Open Sci. (2018):
     # asymmetry index 39.5 +- 21.8, the left arm mostly swinging more.
-    'left_arm_deg': Trait(17.5, 5.5, 'arms', 3.0, 34.0),
-    'right_arm_deg': Trait(15.0, 5.5, 'arms', 3.0, 34.0),
+    'left_arm_deg': Trait(15.5, 5.0, 'arms', 3.0, 28.0),
+    'right_arm_deg': Trait(13.0, 5.0, 'arms', 3.0, 28.0),
     'arm_lag': Trait(0.015, 0.022, 'arms', -0.05, 0.08),
     'arm_back_deg': Trait(5.0, 3.5, 'arms', -5.0, 15.0),
     'left_abduction_deg': Trait(7.0, 2.8, 'posture', 1.0, 18.0),
@@ -93,6 +96,12 @@ TRAITS: Mapping[str, Trait] = {
     'stand_knee_deg': Trait(4.0, 1.5, 'stance', 2.0, 9.0),
     'stand_shift_m': Trait(0.020, 0.008, 'stance', 0.004, 0.045),
 }
+
+
+def _shortening(stride: DoubleArray, body: Body) -> DoubleArray:
+    """(n,) 1 or more: legs limit a stride to about twice their length; then cadence rises."""
+    result: DoubleArray = (1.0 + (stride / (_LONGEST * body.leg)) ** 8) ** 0.125
+    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,14 +190,17 @@ class Gait:
             if not trait.low <= value <= trait.high:
                 raise ReidError(f'gait.{name} is {value}; valid are {trait.low} to {trait.high}')
 
-    def stride_m(self, speed: DoubleArray) -> DoubleArray:
+    def stride_m(self, speed: DoubleArray, body: Body) -> DoubleArray:
         """(n,) metres: way of one cycle, two steps, at (n,) m/s."""
-        result: DoubleArray = 2.0 * np.sqrt(60.0 * speed * self.walk_ratio)
-        return result
+        free: DoubleArray = 2.0 * np.sqrt(60.0 * speed * self.walk_ratio)
+        return free / _shortening(free, body)
 
-    def cadence_hz(self, speed: DoubleArray) -> DoubleArray:
+    def cadence_hz(self, speed: DoubleArray, body: Body) -> DoubleArray:
         """(n,) cycles a second at (n,) m/s; times stride_m it is the speed."""
-        result: DoubleArray = 0.5 * np.sqrt(speed / (60.0 * self.walk_ratio))
+        free = 2.0 * np.sqrt(60.0 * speed * self.walk_ratio)
+        result: DoubleArray = (
+            0.5 * np.sqrt(speed / (60.0 * self.walk_ratio)) * _shortening(free, body)
+        )
         return result
 
     def carry(self, carrying: Carrying, side: Side = 'right') -> Gait:
@@ -214,7 +226,7 @@ def draw(rng: np.random.Generator, body: Body) -> Gait:
     own = curves.perturbed(curves.normal(), 1.0, rng)
     # Healthy legs differ by about a third of what people do: Sadeghi et al., Gait & Posture
     # 12:34 (2000).
-    legs = np.stack([curves.perturbed(own, 0.3, rng) for _ in range(2)])
+    legs = np.stack([curves.timed(curves.perturbed(own, 0.3, rng)) for _ in range(2)])
     return Gait(legs=legs, wander=rng.random(4), carrying='nothing', bag_side='right', **values)
 
 
@@ -227,5 +239,7 @@ def vary(gait: Gait, rng: np.random.Generator) -> Gait:
     share = WITHIN['sagittal curves']
     mean: DoubleArray = gait.legs.mean(axis=0)
     both = curves.perturbed(mean, share, rng) - mean
-    legs = np.stack([curves.perturbed(leg, 0.3 * share, rng) + both for leg in gait.legs])
+    legs = np.stack(
+        [curves.timed(curves.perturbed(leg, 0.3 * share, rng) + both) for leg in gait.legs]
+    )
     return replace(gait, legs=legs, wander=rng.random(4), **values)

@@ -7,6 +7,7 @@ long the leg is; a foot on the floor stays where it was put, and the knee closes
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +23,7 @@ STRAIGHTEST_DEG = 2.5
 # A real foot bends at the ball when the heel rises; this one is rigid and turns about the tip, so
 # that it may turn less for the same height of the ankle.
 _RIGID = 0.78
+MID_STANCE = 0.30
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,15 @@ class Stride:
     pace: DoubleArray
 
 
+class _Sagittal(NamedTuple):
+    """Ankle forward of and below the hip, metres; knee and foot, radians; (n,) each."""
+
+    x: DoubleArray
+    down: DoubleArray
+    knee: DoubleArray
+    foot: DoubleArray
+
+
 @dataclass(frozen=True, slots=True)
 class Leg:
     """One leg at n moments, before the pelvis' height is known.
@@ -51,6 +62,11 @@ class Leg:
         yaw: radians, towards the left.
         reach: (n,) metres from hip to ankle that the knee's curve asks for.
         load: (n,) 0 to 1, share of the weight.
+        front: (n,) metres, height of the hip at this foot's heel strike.
+        back: (n,) metres, the same at the other foot's heel strike.
+        top: (n,) metres, the same in mid-stance.
+        slack: (n,) metres by which the hip may be too high for this foot: one in the air will
+            have come nearer by the time it lands.
     """
 
     ankle: DoubleArray
@@ -58,6 +74,10 @@ class Leg:
     yaw: float
     reach: DoubleArray
     load: DoubleArray
+    front: DoubleArray
+    back: DoubleArray
+    top: DoubleArray
+    slack: DoubleArray
 
 
 def smooth(value: DoubleArray) -> DoubleArray:
@@ -73,6 +93,13 @@ def soft_above(value: DoubleArray, width: float) -> DoubleArray:
     return result
 
 
+def soft_least(first: DoubleArray, second: DoubleArray, width: float) -> DoubleArray:
+    """The lesser of two, rounded over `width`, never more than either."""
+    apart = first - second
+    result: DoubleArray = 0.5 * (first + second - np.sqrt(apart * apart + width * width))
+    return result
+
+
 class _Curves:
     """Thigh, knee and foot of one leg of a walking person."""
 
@@ -81,8 +108,9 @@ class _Curves:
         self._rows = np.stack([hip, knee, hip - knee + ankle], axis=1)  # (TERMS, 3)
         self._body = body
         self._rest = np.radians([0.5 * gait.stand_knee_deg, gait.stand_knee_deg])
-        ends = self._sagittal(np.array([0.0, 0.5]))
-        x, _ = self._ankle(*ends[:2])
+        # Heel strike, the other leg's heel strike, toe off, mid-stance.
+        self._events = self._sagittal(np.array([0.0, 0.5, gait.stance_share, MID_STANCE]))
+        x, _ = self._ankle(*self._events[:2])
         # Half a stride at full curves: the distance of the feet at heel strike.
         self._half = float(x[0] - x[1])
 
@@ -99,11 +127,19 @@ class _Curves:
         down = body.thigh * np.cos(thigh) + body.shank * np.cos(shank)
         return x, down
 
-    def at(
-        self, phase: DoubleArray, stride: Stride
-    ) -> tuple[DoubleArray, DoubleArray, DoubleArray, DoubleArray]:
-        """Ankle forward of the hip, ankle below the hip, knee, foot's pitch."""
+    def at(self, phase: DoubleArray, stride: Stride) -> _Sagittal:
+        """At (n,) phases."""
         thigh, knee, foot = self._sagittal(phase)
+        return self._scaled(thigh, knee, foot, stride)
+
+    def event(self, number: int, stride: Stride) -> _Sagittal:
+        """At heel strike (0), the other leg's heel strike (1), toe off (2), mid (3)."""
+        thigh, knee, foot = self._events[:, number]
+        return self._scaled(thigh, knee, foot, stride)
+
+    def _scaled(
+        self, thigh: DoubleArray, knee: DoubleArray, foot: DoubleArray, stride: Stride
+    ) -> _Sagittal:
         gain = 0.5 * stride.length / self._half
         # Scaled about no angle at all, so that a standing leg is straight below the hip.
         rest = 1.0 - stride.vigour
@@ -111,8 +147,7 @@ class _Curves:
         knee = rest * self._rest[1] + stride.vigour * stride.pace * knee
         knee = np.radians(STRAIGHTEST_DEG) + soft_above(knee - np.radians(STRAIGHTEST_DEG), 0.02)
         foot = stride.vigour * stride.pace * np.where(foot < 0, _RIGID * foot, foot)
-        x, down = self._ankle(thigh, knee)
-        return x, down, knee, foot
+        return _Sagittal(*self._ankle(thigh, knee), knee, foot)
 
 
 def _flatness(phase: DoubleArray) -> DoubleArray:
@@ -133,39 +168,87 @@ def _rolled(pitch: DoubleArray, body: Body) -> tuple[DoubleArray, DoubleArray]:
     return forward, height
 
 
-def _planted(
-    phase: DoubleArray, centre: DoubleArray, pitch: DoubleArray, stride: Stride, body: Body
-) -> tuple[DoubleArray, DoubleArray]:
-    """Ankle forward of the path's point and above the floor while the foot stays in its place."""
-    forward, height = _rolled(pitch, body)
-    return centre - stride.length * phase + forward, height
+class _Strike(NamedTuple):
+    """A foot on the floor at an event of the cycle; (n,) metres each.
+
+    x and down: ankle forward of and below the hip as the curves have it. roll and height: ankle
+    ahead of where it is with the foot flat, and above the floor. reach: hip to ankle.
+    """
+
+    x: DoubleArray
+    down: DoubleArray
+    roll: DoubleArray
+    height: DoubleArray
+    reach: DoubleArray
+
+    @classmethod
+    def of(cls, body: Body, at: _Sagittal, straight: float) -> _Strike:
+        """From the curves' angles; `straight` is the share of rolling that goes forward."""
+        roll, height = _rolled(at.foot, body)
+        return cls(at.x, at.down, straight * roll, height, _reach(body, at.knee))
+
+
+def _reach(body: Body, knee: DoubleArray | float) -> DoubleArray:
+    """(n,) metres from hip to ankle with (n,) radians of knee flexion."""
+    a, b = body.thigh, body.shank
+    result: DoubleArray = np.sqrt(a * a + b * b + 2.0 * a * b * np.cos(knee))
+    return result
+
+
+def _above(height: DoubleArray | float, reach: DoubleArray, away: DoubleArray) -> DoubleArray:
+    """(n,) height of a hip, `away` metres along the floor from an ankle at some height."""
+    result: DoubleArray = height + np.sqrt(np.maximum(reach**2 - away**2, 0.01))
+    return result
+
+
+def _centre(
+    stride: Stride, strike: _Strike, other: _Strike
+) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+    """(n,) metres: where a foot is put down flat, ahead of the path's point; hips then.
+
+    The curves give the mean place of the feet below the hips. Where that would drop the hips at
+    heel strike, since the leg in front reaches less high than the one behind, it moves back.
+    """
+    half = 0.5 * stride.length
+    centre = 0.5 * (strike.x + other.x - strike.roll - other.roll) + 0.5 * half
+    front = centre + strike.roll
+    back = centre - half + other.roll
+    # Two steps of Newton's method on the difference in height.
+    for _ in range(2):
+        high_front = _above(strike.height, strike.reach, front)
+        high_back = _above(other.height, other.reach, back)
+        slope = np.abs(front) / (high_front - strike.height)
+        slope += np.abs(back) / (high_back - other.height) + 0.05
+        move = (high_front - high_back) / slope
+        centre, front, back = centre + move, front + move, back + move
+    high_front = _above(strike.height, strike.reach, front)
+    return centre, high_front, _above(other.height, other.reach, back)
 
 
 def leg(body: Body, gait: Gait, stride: Stride, side: int) -> Leg:
     """Foot and length of the left (0) or right (1) leg."""
     sign = 1.0 - 2.0 * side
     phase = (stride.phase + 0.5 * side) % 1.0
-    curve = _Curves(body, gait, side)
     lift = gait.stance_share
-
+    toe_out = np.radians(gait.left_toe_out_deg if side == 0 else gait.right_toe_out_deg)
+    straight, aside = float(np.cos(toe_out)), float(np.sin(toe_out))
+    curve = _Curves(body, gait, side)
     x, down, knee, foot = curve.at(phase, stride)
-    ends = [curve.at(np.full_like(phase, at), stride) for at in (0.0, 0.5, lift)]
-    (x0, down0, _, foot0), (x5, _, _, foot5), (x1, down1, _, foot1) = ends
-    # The feet stand so about the hips as the curves have it, on the mean of the two heel strikes.
-    roll0, high0 = _rolled(foot0, body)
-    roll5, _ = _rolled(foot5, body)
-    centre = 0.5 * (x0 + x5 - roll0 - roll5) + 0.25 * stride.length
-    flat = _flatness(phase)
-    pitch = np.where(phase < lift, (1.0 - flat) * foot, foot)
+    strike, other, off, mid = (
+        _Strike.of(body, curve.event(number, stride), straight) for number in range(4)
+    )
+    centre, front, back = _centre(stride, strike, other)
+    top = _above(body.foot_height, mid.reach, centre - MID_STANCE * stride.length)
+    pitch = np.where(phase < lift, (1.0 - _flatness(phase)) * foot, foot)
 
-    stance_x, stance_z = _planted(phase, centre, pitch, stride, body)
-    off_x, off_z = _planted(np.full_like(phase, lift), centre, foot1, stride, body)
+    forward, stance_z = _rolled(pitch, body)
+    stance_x = centre - stride.length * phase + straight * forward
+    off_x = centre - stride.length * lift + off.roll
     swing = np.clip((phase - lift) / (1.0 - lift), 0.0, 1.0)
     blend = smooth(swing)
-    level = body.hip_height
-    swing_x = x + (1.0 - blend) * (off_x - x1) + blend * (centre + roll0 - x0)
-    swing_z = (level - down) + (1.0 - blend) * (off_z - level + down1)
-    swing_z += blend * (high0 - level + down0)
+    swing_x = x + (1.0 - blend) * (off_x - off.x) + blend * (centre + strike.roll - strike.x)
+    swing_z = (1.0 - blend) * (off.height + off.down) + blend * (strike.height + strike.down)
+    swing_z -= down
     arc = np.sin(np.pi * swing) ** 2
     behind, ahead = ANKLE_SHARE * body.foot, (1.0 - ANKLE_SHARE) * body.foot
     lowest = swing_z - body.foot_height * np.cos(foot)
@@ -173,17 +256,23 @@ def leg(body: Body, gait: Gait, stride: Stride, side: int) -> Leg:
     swing_z += soft_above(stride.vigour * gait.clearance_m * arc - lowest, 0.004)
 
     down_now = phase < lift
-    toe_out = np.radians(gait.left_toe_out_deg if side == 0 else gait.right_toe_out_deg)
     apart = gait.step_width_m * stride.vigour + gait.stand_width_m * (1.0 - stride.vigour)
-    side_y = 0.5 * apart + stride.vigour * gait.circumduction_m * np.where(down_now, 0.0, arc)
-    ankle_x = np.where(down_now, stance_x, swing_x)
-    ankle_z = np.where(down_now, stance_z, swing_z)
-    ankle = np.stack([ankle_x, sign * side_y, ankle_z], axis=1)
-    reach = np.sqrt(body.thigh**2 + body.shank**2 + 2.0 * body.thigh * body.shank * np.cos(knee))
+    swing_y = ((1.0 - blend) * off.roll + blend * strike.roll) * aside / straight
+    swing_y += stride.vigour * gait.circumduction_m * arc
+    ankle = np.stack(
+        [
+            np.where(down_now, stance_x, swing_x),
+            sign * (0.5 * apart + np.where(down_now, aside * forward, swing_y)),
+            np.where(down_now, stance_z, swing_z),
+        ],
+        axis=1,
+    )
     shared = lift - 0.5
     load = smooth(phase / shared) * (1.0 - smooth((phase - 0.5) / shared))
     load = stride.vigour * load + 0.5 * (1.0 - stride.vigour)
-    return Leg(ankle, pitch, float(sign * toe_out), reach, load)
+    slack = np.where(down_now, 0.0, 0.15 * (1.0 - smooth((phase - 0.86) / 0.14)))
+    reach = _reach(body, knee)
+    return Leg(ankle, pitch, float(sign * toe_out), reach, load, front, back, top, slack)
 
 
 def hip_height(leg_: Leg, hip: DoubleArray, reach: DoubleArray) -> DoubleArray:
@@ -196,8 +285,7 @@ def hip_height(leg_: Leg, hip: DoubleArray, reach: DoubleArray) -> DoubleArray:
 
 def longest(body: Body) -> float:
     """Hip to ankle, metres, with the knee as straight as it gets."""
-    cosine = np.cos(np.radians(STRAIGHTEST_DEG))
-    return float(np.sqrt(body.thigh**2 + body.shank**2 + 2.0 * body.thigh * body.shank * cosine))
+    return float(_reach(body, np.radians(STRAIGHTEST_DEG)))
 
 
 def joints(body: Body, leg_: Leg, hip: DoubleArray, facing: DoubleArray) -> DoubleArray:
@@ -207,9 +295,14 @@ def joints(body: Body, leg_: Leg, hip: DoubleArray, facing: DoubleArray) -> Doub
     """
     between = leg_.ankle - hip
     distance = np.sqrt((between**2).sum(axis=1))
+    # A foot in the air that is too far away comes nearer along the floor, not upwards.
     limit = np.minimum(distance, longest(body))
-    along = between / distance[:, None]
-    ankle = hip + along * limit[:, None]
+    level = np.sqrt(np.maximum(limit**2 - between[:, 2] ** 2, 0.0))
+    flat = np.sqrt((between[:, :2] ** 2).sum(axis=1))
+    between[:, :2] *= np.where(distance > limit, level / np.maximum(flat, 1e-9), 1.0)[:, None]
+    limit = np.minimum(np.sqrt((between**2).sum(axis=1)), longest(body))
+    along = between / limit[:, None]
+    ankle = hip + between
     # Law of cosines: how far down the line from hip to ankle the knee stands off, and how much.
     down = (body.thigh**2 - body.shank**2 + limit**2) / (2.0 * limit)
     off = np.sqrt(np.maximum(body.thigh**2 - down**2, 0.0))

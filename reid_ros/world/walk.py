@@ -56,8 +56,7 @@ class Skeleton:
 
 def phases(gait: Gait, body: Body, speed: DoubleArray, dt_s: float) -> DoubleArray:
     """(n,) cycles walked up to each of n moments that lie dt_s apart, at (n,) m/s; first 0."""
-    del body  # The walk ratio was drawn for it.
-    steps = gait.cadence_hz(np.asarray(speed, dtype=float)) * dt_s
+    steps = gait.cadence_hz(np.asarray(speed, dtype=np.float64), body) * dt_s
     return np.concatenate([[0.0], np.cumsum(0.5 * (steps[1:] + steps[:-1]))])
 
 
@@ -170,12 +169,42 @@ def _arm(
     return np.stack(points, axis=1)
 
 
-def _stride(gait: Gait, phase: DoubleArray, speed: DoubleArray) -> Stride:
+def _stride(body: Body, gait: Gait, phase: DoubleArray, speed: DoubleArray) -> Stride:
     vigour = smooth(speed / _WALKING_MPS)
     # Ranges of knee, pelvis and arms grow by about a sixth from 1.0 to 1.6 m/s: Murray et al.,
     # Am. J. Phys. Med. 45:8 (1966); Winter (2009), section 4.
     pace = np.clip(0.68 + 0.24 * speed, 0.6, 1.25)
-    return Stride(phase, gait.stride_m(speed), vigour, pace)
+    return Stride(phase, gait.stride_m(speed, body), vigour, pace)
+
+
+_LOWEST = 0.055
+"""Of the cycle after a heel strike: the hips are lowest with the weight on both feet."""
+
+
+def _height(
+    body: Body, stride: Stride, both: list[legs.Leg], pelvis: DoubleArray, half: DoubleArray
+) -> DoubleArray:
+    """(n,) metres: height of the pelvis at (n, 3), hips `half` (n, 3) to its left and right.
+
+    Mostly a wave of two hills a cycle through what the legs allow at heel strike and mid-stance
+    (Murray et al., 1964), partly what the standing legs' knees ask for, never out of reach.
+    """
+    left, right = both
+    here = 0.5 + 0.5 * _wave(stride.phase, _LOWEST)
+    valley = here * np.minimum(left.front, right.back)
+    valley += (1.0 - here) * np.minimum(right.front, left.back)
+    here = 0.5 + 0.5 * _wave(stride.phase, _LOWEST + 0.25)
+    hill = here * left.top + (1.0 - here) * right.top
+    wave = valley + (hill - valley) * (0.5 - 0.5 * _wave(stride.phase, _LOWEST, 2))
+    asked = np.zeros_like(wave)
+    most = []
+    for leg, offset in zip(both, (half, -half)):
+        hip = pelvis + offset
+        asked += leg.load * (legs.hip_height(leg, hip, leg.reach) - offset[:, 2])
+        limit = legs.hip_height(leg, hip, np.asarray(legs.longest(body)))
+        most.append(limit - offset[:, 2] + leg.slack)
+    wanted = 0.65 * wave + 0.35 * asked
+    return legs.soft_least(wanted, legs.soft_least(most[0], most[1], 0.006), 0.006)
 
 
 def _upper(
@@ -224,7 +253,7 @@ def skeleton(
         raise ReidError(
             f'a walk at {speed.min():.2f} to {speed.max():.2f} m/s: valid are 0 to {MOST_MPS} m/s'
         )
-    stride = _stride(gait, phase, speed)
+    stride = _stride(body, gait, phase, speed)
     trunk = _trunk(gait, stride, time_s)
     pelvis = _axes(*trunk.pelvis)
     half = 0.5 * body.hip_spacing * pelvis[:, :, 1]
@@ -232,14 +261,7 @@ def skeleton(
     joints[:, 0, 0], joints[:, 0, 1] = trunk.surge, trunk.sway
 
     both = [legs.leg(body, gait, stride, side) for side in (0, 1)]
-    wanted, most = np.zeros(len(phase)), np.full(len(phase), np.inf)
-    for leg, offset in zip(both, (half, -half)):
-        hip = joints[:, 0] + offset
-        wanted += leg.load * (legs.hip_height(leg, hip, leg.reach) - offset[:, 2])
-        limit = legs.hip_height(leg, hip, np.asarray(legs.longest(body))) - offset[:, 2]
-        most = limit - legs.soft_above(limit - most, 0.01) if np.isfinite(most).all() else limit
-    joints[:, 0, 2] = most - legs.soft_above(most - wanted, 0.01)
-
+    joints[:, 0, 2] = _height(body, stride, both, joints[:, 0], half)
     chest, head = _upper(body, gait, trunk, pelvis, joints)
     still = (1.0 - stride.vigour) * _idle(time_s, gait.wander[3], 5.0)
     for side, (leg, offset) in enumerate(zip(both, (half, -half))):
