@@ -20,6 +20,7 @@ ROOMS = {
     'boxes': ('types',),
     'images': ('boxes', 'card', 'types'),
     'lens': ('types',),
+    'ego': ('lens', 'types'),
     # A network and its card: what is known about it, how it is read, run, checked and downloaded.
     'card': ('config', 'types'),
     'decode': ('card', 'types'),
@@ -63,7 +64,7 @@ ROOMS = {
         'types',
     ),
     # A rendered world with known truth; it knows nothing of the runtime.
-    'world': ('boxes', 'config', 'images', 'lens', 'replay', 'types'),
+    'world': ('boxes', 'config', 'ego', 'images', 'lens', 'replay', 'types'),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
     'ros': ('config', 'lens', 'moments', 'pipeline', 'replay', 'scene', 'types', 'world'),
     # Scores against truth: of saved runs, bags and arrays.
