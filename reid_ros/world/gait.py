@@ -115,7 +115,7 @@ class Gait:
         bag_side: the side on which a bag is carried.
         preferred_mps: speed chosen when nothing hinders, m/s.
         walk_ratio: step length over cadence, m per (steps a minute).
-        stance_share: share of a cycle for which a foot is on the floor.
+        stance_share: share of a cycle for which a foot is on the floor at 1.3 m/s.
         step_width_m: distance between the two lines on which the ankles walk.
         left_toe_out_deg: left foot turned outwards.
         right_toe_out_deg: right foot turned outwards.
@@ -194,6 +194,11 @@ class Gait:
         """(n,) metres: way of one cycle, two steps, at (n,) m/s."""
         free: DoubleArray = 2.0 * np.sqrt(60.0 * speed * self.walk_ratio)
         return free / _shortening(free, body)
+
+    def stance(self, speed: DoubleArray) -> DoubleArray:
+        """(n,) share of a cycle that a foot is on the floor; less the faster: Murray (1966)."""
+        result: DoubleArray = np.clip(self.stance_share + 0.05 * (1.3 - speed), 0.56, 0.68)
+        return result
 
     def cadence_hz(self, speed: DoubleArray, body: Body) -> DoubleArray:
         """(n,) cycles a second at (n,) m/s; times stride_m it is the speed."""

@@ -24,6 +24,8 @@ STRAIGHTEST_DEG = 2.5
 # that it may turn less for the same height of the ankle.
 _RIGID = 0.78
 MID_STANCE = 0.30
+NORMAL_LIFT = 0.615
+"""Of the cycle: when the toes leave the floor in the normal curves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,14 @@ class Stride:
         length: (n,) metres of a stride.
         vigour: (n,) 0 = standing, 1 = walking.
         pace: (n,) near 1: how much wider joints move than at natural speed.
+        lift: (n,) share of a cycle for which a foot is on the floor.
     """
 
     phase: DoubleArray
     length: DoubleArray
     vigour: DoubleArray
     pace: DoubleArray
+    lift: DoubleArray
 
 
 class _Sagittal(NamedTuple):
@@ -108,8 +112,8 @@ class _Curves:
         self._rows = np.stack([hip, knee, hip - knee + ankle], axis=1)  # (TERMS, 3)
         self._body = body
         self._rest = np.radians([0.5 * gait.stand_knee_deg, gait.stand_knee_deg])
-        # Heel strike, the other leg's heel strike, toe off, mid-stance.
-        self._events = self._sagittal(np.array([0.0, 0.5, gait.stance_share, MID_STANCE]))
+        # Heel strike, the other leg's heel strike, mid-stance, toe off.
+        self._events = self._sagittal(np.array([0.0, 0.5, MID_STANCE, NORMAL_LIFT]))
         x, _ = self._ankle(*self._events[:2])
         # Half a stride at full curves: the distance of the feet at heel strike.
         self._half = float(x[0] - x[1])
@@ -133,7 +137,7 @@ class _Curves:
         return self._scaled(thigh, knee, foot, stride)
 
     def event(self, number: int, stride: Stride) -> _Sagittal:
-        """At heel strike (0), the other leg's heel strike (1), toe off (2), mid (3)."""
+        """At heel strike (0), the other leg's heel strike (1), mid-stance (2), toe off (3)."""
         thigh, knee, foot = self._events[:, number]
         return self._scaled(thigh, knee, foot, stride)
 
@@ -229,23 +233,25 @@ def leg(body: Body, gait: Gait, stride: Stride, side: int) -> Leg:
     """Foot and length of the left (0) or right (1) leg."""
     sign = 1.0 - 2.0 * side
     phase = (stride.phase + 0.5 * side) % 1.0
-    lift = gait.stance_share
+    lift = stride.lift
     toe_out = np.radians(gait.left_toe_out_deg if side == 0 else gait.right_toe_out_deg)
     straight, aside = float(np.cos(toe_out)), float(np.sin(toe_out))
     curve = _Curves(body, gait, side)
-    x, down, knee, foot = curve.at(phase, stride)
-    strike, other, off, mid = (
+    swing = np.clip((phase - lift) / (1.0 - lift), 0.0, 1.0)
+    blend = smooth(swing)
+    # Who keeps the foot on the floor for longer goes through the same curve later.
+    moment = phase + (NORMAL_LIFT - lift) * smooth((phase - 0.3) / (lift - 0.3)) * (1.0 - blend)
+    x, down, knee, foot = curve.at(moment, stride)
+    strike, other, mid, off = (
         _Strike.of(body, curve.event(number, stride), straight) for number in range(4)
     )
     centre, front, back = _centre(stride, strike, other)
     top = _above(body.foot_height, mid.reach, centre - MID_STANCE * stride.length)
-    pitch = np.where(phase < lift, (1.0 - _flatness(phase)) * foot, foot)
+    pitch = np.where(phase < lift, (1.0 - _flatness(moment)) * foot, foot)
 
     forward, stance_z = _rolled(pitch, body)
     stance_x = centre - stride.length * phase + straight * forward
     off_x = centre - stride.length * lift + off.roll
-    swing = np.clip((phase - lift) / (1.0 - lift), 0.0, 1.0)
-    blend = smooth(swing)
     swing_x = x + (1.0 - blend) * (off_x - off.x) + blend * (centre + strike.roll - strike.x)
     swing_z = (1.0 - blend) * (off.height + off.down) + blend * (strike.height + strike.down)
     swing_z -= down
@@ -270,7 +276,7 @@ def leg(body: Body, gait: Gait, stride: Stride, side: int) -> Leg:
     shared = lift - 0.5
     load = smooth(phase / shared) * (1.0 - smooth((phase - 0.5) / shared))
     load = stride.vigour * load + 0.5 * (1.0 - stride.vigour)
-    slack = np.where(down_now, 0.0, 0.15 * (1.0 - smooth((phase - 0.86) / 0.14)))
+    slack = 0.15 * smooth((phase - 0.54) / (lift - 0.54)) * (1.0 - smooth((phase - 0.86) / 0.14))
     reach = _reach(body, knee)
     return Leg(ankle, pitch, float(sign * toe_out), reach, load, front, back, top, slack)
 

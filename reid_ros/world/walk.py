@@ -174,7 +174,7 @@ def _stride(body: Body, gait: Gait, phase: DoubleArray, speed: DoubleArray) -> S
     # Ranges of knee, pelvis and arms grow by about a sixth from 1.0 to 1.6 m/s: Murray et al.,
     # Am. J. Phys. Med. 45:8 (1966); Winter (2009), section 4.
     pace = np.clip(0.68 + 0.24 * speed, 0.6, 1.25)
-    return Stride(phase, gait.stride_m(speed, body), vigour, pace)
+    return Stride(phase, gait.stride_m(speed, body), vigour, pace, gait.stance(speed))
 
 
 _LOWEST = 0.055
@@ -203,7 +203,7 @@ def _height(
         asked += leg.load * (legs.hip_height(leg, hip, leg.reach) - offset[:, 2])
         limit = legs.hip_height(leg, hip, np.asarray(legs.longest(body)))
         most.append(limit - offset[:, 2] + leg.slack)
-    wanted = 0.65 * wave + 0.35 * asked
+    wanted = 0.6 * wave + 0.4 * asked
     return legs.soft_least(wanted, legs.soft_least(most[0], most[1], 0.006), 0.006)
 
 
