@@ -148,7 +148,3 @@ class Answers:
         """The rows that name a person, for tracking scores."""
         named = self.persons > 0
         return Boxes(self.camera[named], self.frame[named], self.persons[named], self.boxes[named])
-
-    def as_tracks(self) -> Boxes:
-        """All rows, each with a number of its own row: only where the boxes are counts."""
-        return Boxes(self.camera, self.frame, np.arange(len(self.tracks)), self.boxes)
