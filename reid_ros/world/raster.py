@@ -1,0 +1,213 @@
+"""Draws figures into a picture, hidden by what is nearer, and says exactly what was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from reid_ros.lens import View
+from reid_ros.types import AnyArray, FloatArray, IntArray, UInt8Array
+from reid_ros.world.fabric import COLUMNS
+from reid_ros.world.figure import LEVELS, Figure
+from reid_ros.world.shadow import cast
+from reid_ros.world.spans import (
+    ACROSS,
+    DEPTH,
+    PLAIN,
+    ROW,
+    Slices,
+    Spans,
+    heights,
+    inside,
+    slices,
+    spans,
+)
+from reid_ros.world.values import MOST_PEOPLE, Canvas, Light
+
+FULL_PX = 190.0
+"""A person this high is painted from the finest sheets; half as high, from the next."""
+_STEPS = 256
+_ARC = np.arccos(np.linspace(-1, 1, _STEPS)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """What is true of a drawn picture.
+
+    Attributes:
+        labels: (height, width) uint8: 0 = nobody, k + 1 = this pixel shows figure k.
+        boxes: (n, 4) float32 pixels x0 y0 x1 y1 of the whole bodies, hidden parts too, not cut
+            at the image's border; zeros for who is wholly behind the camera.
+        whole: (n,) float32 pixels of the whole body: counted inside the image, hidden ones too,
+            and estimated outside from the box.
+        seen: (n,) int64 visible pixels.
+    """
+
+    labels: UInt8Array
+    boxes: FloatArray
+    whole: FloatArray
+    seen: IntArray
+
+
+def draw(canvas: Canvas, figures: Sequence[Figure], view: View, light: Light) -> Drawn:
+    """Draw the figures and their shadows into the canvas.
+
+    Raises:
+        ValueError: more figures than a label image can tell apart, or a canvas whose arrays are
+            not contiguous.
+    """
+    n = len(figures)
+    if n > MOST_PEOPLE:
+        raise ValueError(f'{n} figures in one picture: at most {MOST_PEOPLE}')
+    if not (canvas.image.flags.c_contiguous and canvas.depth.flags.c_contiguous):
+        raise ValueError('the canvas is a view into other arrays: copy it')
+    labels = np.zeros(canvas.depth.shape, np.uint8)
+    tall = heights(figures, view) if n else np.empty(0, np.float32)
+    if not tall.any():
+        empty = np.zeros((n, 4), np.float32)
+        return Drawn(labels, empty, np.zeros(n, np.float32), np.zeros(n, np.int64))
+    found = slices(figures, tall, view, light)
+    boxes = _boxes(found, n)
+    shown = inside(boxes, view.width, view.height).tolist()
+    cast(canvas, [figure for figure, near in zip(figures, shown) if near], view, light)
+    covered = spans(found, view.width, view.height)
+    edges = np.searchsorted(found.person[covered.slice], np.arange(n + 1)).tolist()
+    bright = light.brightness(np.array([figure.ground for figure in figures]))
+    away = np.array([np.linalg.norm(f.ground - view.pose.position) for f in figures])
+    brush = _Brush(canvas, labels, light)
+    whole = np.zeros(n, np.float32)
+    # From near to far: what is hidden need not be painted.
+    for k in np.argsort(away, kind='stable').tolist():
+        if edges[k + 1] > edges[k]:
+            level = int(np.clip(np.log2(FULL_PX / tall[k]) + 1.0, 0, LEVELS - 1))
+            run = slice(edges[k], edges[k + 1])
+            paint = figures[k].look.paint[level]
+            count = brush.stroke(k, covered, run, found.tube, paint, level, float(bright[k]))
+            whole[k] = _whole(count, boxes[k], view)
+    brush.soften(boxes)
+    seen = np.bincount(labels.ravel(), minlength=n + 1)[1 : n + 1].astype(np.int64)
+    return Drawn(labels, boxes, np.maximum(whole, seen.astype(np.float32)), seen)
+
+
+class _Brush:
+    """Paints one figure after the other, and keeps what is needed to tell them apart."""
+
+    def __init__(self, canvas: Canvas, labels: UInt8Array, light: Light) -> None:
+        self._canvas = canvas
+        self._image = canvas.image.reshape(-1, 3)
+        self._depth = canvas.depth.reshape(-1)
+        self._labels = labels.reshape(-1)
+        self._parts = np.zeros(labels.shape, np.uint8)
+        self._owner = np.zeros(labels.size, np.int32)
+        self._light = light
+        self._glow = np.append(light.colour, 0).astype(np.float32)
+
+    def stroke(
+        self,
+        number: int,
+        covered: Spans,
+        run: slice,
+        tubes: IntArray,
+        paint: AnyArray,
+        level: int,
+        bright: float,
+    ) -> int:
+        """Paint figure `number`, the spans `run`; pixels it would fill were it alone."""
+        count, first = covered.count[run], covered.first[run]
+        ends = np.cumsum(count)
+        total = int(ends[-1])
+        order = np.arange(total, dtype=np.int64)
+        which = np.repeat(np.arange(len(count), dtype=np.int64), count)
+        begins = ends - count
+        pixel = order + np.take(first - begins, which)
+        t = (order - np.take(begins, which)).astype(np.float32)
+        start, step = covered.start[:, run], covered.step[:, run]
+        u = np.take(step[ACROSS], which) * t + np.take(start[ACROSS], which)
+        s = np.sqrt(np.maximum(1 - u * u, 0))
+        z = np.take(step[DEPTH], which) * t + np.take(start[DEPTH], which)
+        z -= np.take(covered.bulge[run], which) * s
+        won = self._nearest(pixel, z, order)
+        ahead = np.take(z, won) < np.take(self._depth, np.take(pixel, won))
+        shown = won[ahead]
+        place = np.take(pixel, shown)
+        which, t, u, s = (np.take(values, shown) for values in (which, t, u, s))
+        self._depth[place] = np.take(z, shown)
+        self._labels[place] = number + 1
+        code = (tubes[covered.slice[run]] * 11 + number * 37) % 255 + 1
+        self._parts.reshape(-1)[place] = np.take(code.astype(np.uint8), which)
+        slant = np.take(step[PLAIN], which) * t + np.take(start[PLAIN], which)
+        slant += np.take(covered.side[run], which) * u + np.take(covered.face[run], which) * s
+        row = np.take(step[ROW], which) * t + np.take(start[ROW], which)
+        arc = np.take(_ARC, (u * (_STEPS / 2 - 1) + _STEPS / 2).astype(np.int64), mode='clip')
+        arc = np.take(covered.turn[run], which) * arc + np.take(covered.column[run], which)
+        columns = COLUMNS >> level
+        # Two turns ahead, so that it is positive before it is cut to whole columns.
+        column = (arc * (columns / (2 * np.pi)) + 2 * columns).astype(np.int64) & (columns - 1)
+        index = (row.astype(np.int64) >> level) * columns + column
+        colour = np.take(paint.reshape(-1), index, mode='clip').view(np.uint8).reshape(-1, 4)
+        shade = self._shade(slant, s, bright)
+        lit = np.minimum(colour * (shade[:, None] * self._glow), 255)
+        self._image[place] = lit[:, :3].astype(np.uint8)
+        return len(won)
+
+    def _nearest(self, pixel: IntArray, z: FloatArray, order: IntArray) -> IntArray:
+        """Which candidates are the nearest of their pixel.
+
+        The last one written to a pixel owns it; those nearer than their pixel's owner are written
+        again, until none is: a few rounds, since people are a few limbs deep.
+        """
+        owner = self._owner
+        owner[pixel] = order
+        rivals = np.flatnonzero(z < np.take(z, np.take(owner, pixel)))
+        while len(rivals):
+            owner[pixel[rivals]] = rivals
+            rivals = rivals[z[rivals] < z[owner[pixel[rivals]]]]
+        return np.flatnonzero(np.take(owner, pixel) == order)
+
+    def _shade(self, slant: FloatArray, facing: FloatArray, bright: float) -> FloatArray:
+        """Lambert's law, softened as by light from all around; darker towards the outline."""
+        light = self._light
+        direct = np.clip(slant * np.float32(0.7) + np.float32(0.3), 0, 1)
+        result: FloatArray = (direct * np.float32(light.diffuse) + np.float32(light.ambient)) * (
+            facing * np.float32(0.36 * bright) + np.float32(0.68 * bright)
+        )
+        return result
+
+    def soften(self, boxes: FloatArray) -> None:
+        """Blur the outlines of people and of their parts by a pixel, as a lens does."""
+        height, width = self._parts.shape
+        x0, y0 = np.floor(np.maximum(boxes[:, :2].min(axis=0) - 2, 0)).astype(int).tolist()
+        x1, y1 = np.ceil(np.minimum(boxes[:, 2:].max(axis=0) + 2, (width, height))).astype(int)
+        if x1 <= x0 or y1 <= y0:
+            return
+        region = slice(y0, int(y1)), slice(x0, int(x1))
+        parts, image = self._parts[region], self._canvas.image[region]
+        edge = cv2.morphologyEx(parts, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
+        soft = cv2.blur(image, (3, 3))
+        np.copyto(image, cv2.copyTo(soft, edge, image.copy()))
+
+
+def _boxes(found: Slices, n: int) -> FloatArray:
+    """(n, 4) extents of each person's slices; zeros where there are none."""
+    result = np.zeros((n, 4), np.float32)
+    starts = np.searchsorted(found.person, np.arange(n))
+    some = np.flatnonzero(np.bincount(found.person, minlength=n)[:n])
+    if len(some):
+        low, high = found.corners.min(axis=1), found.corners.max(axis=1)
+        result[some, :2] = np.minimum.reduceat(low, starts[some])
+        result[some, 2:] = np.maximum.reduceat(high, starts[some])
+    return result
+
+
+def _whole(count: int, box: FloatArray, view: View) -> float:
+    """Pixels of a body of which `count` are inside the image."""
+    x0, y0, x1, y1 = box.tolist()
+    area = (x1 - x0) * (y1 - y0)
+    shown = max(min(x1, view.width) - max(x0, 0.0), 0.0)
+    shown *= max(min(y1, view.height) - max(y0, 0.0), 0.0)
+    # What is outside fills its box as what is inside does, within what bodies do.
+    fill = min(max(count / max(shown, 1.0), 0.3), 0.6)
+    return count + fill * max(area - shown, 0.0)

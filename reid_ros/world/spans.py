@@ -1,0 +1,277 @@
+"""Figures in a camera: their silhouettes cut into the rows of pixels that they cover."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reid_ros.lens import View
+from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray
+from reid_ros.world.figure import Figure
+from reid_ros.world.values import Light
+
+NEAR_M = 0.15
+"""What is nearer to the camera is not drawn."""
+# Columns of the table of a span, which changes linearly from pixel to pixel.
+ACROSS, DEPTH, PLAIN, ROW = range(4)
+_OUTLINE_U = np.array([[-1, 1, 1, -1], [1, 1, -1, -1]], np.float32)
+_OUTLINE_V = np.array([[0, 0, 1, 1], [0, 1, 1, 0]], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """Quadrilaterals between neighbouring rings as the camera sees them; s of them.
+
+    Attributes:
+        person: (s,) int64 index into the figures, ascending.
+        tube: (s,) int64 number of the slice's tube in its person.
+        corners: (s, 4, 2) float32 pixels: left and right of the first ring, right and left of
+            the second, as seen.
+        ends: (s, 2, k) float32: what changes along it, at the first and the second ring.
+        turn: (s,) float32: +1 or -1: which way the paint's columns run.
+    """
+
+    person: IntArray
+    tube: IntArray
+    corners: FloatArray
+    ends: FloatArray
+    turn: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Runs of pixels in one row of the image; n of them, ordered by person.
+
+    Attributes:
+        slice: (n,) int64 row of `Slices`.
+        first: (n,) int64 flat index of the first pixel.
+        count: (n,) int64 pixels.
+        start: (4, n) float32: place across the tube (-1 to 1), depth of its axis, light that
+            falls on it whichever way it bulges, and row of the paint, at the first pixel.
+        step: (4, n) float32: what they change by from pixel to pixel.
+        bulge: (n,) float32 metres by which the tube's middle is nearer than its axis.
+        side, face: (n,) float32: light on what looks sideways, and at the camera.
+        column: (n,) float32: direction of the paint where the tube ends on the right, radians.
+        turn: (n,) float32.
+    """
+
+    slice: IntArray
+    first: IntArray
+    count: IntArray
+    start: FloatArray
+    step: FloatArray
+    bulge: FloatArray
+    side: FloatArray
+    face: FloatArray
+    column: FloatArray
+    turn: FloatArray
+
+
+def project(view: View, points: DoubleArray) -> DoubleArray:
+    """(n, 2) pixels of (n, 3) points in the optical frame, all in front of it.
+
+    Beyond the image's corners the lens is continued straight: its polynomial would fold what lies
+    far outside back into the picture.
+    """
+    lens = view.lens
+    if not lens.distortion.any():
+        return lens.pixels(points)
+    corners = np.array([(0.0, 0), (view.width, 0), (0, view.height), (view.width, view.height)])
+    most = 1.15 * float(np.linalg.norm(lens.rays(corners)[:, :2], axis=1).max())
+    away = np.hypot(points[:, 0], points[:, 1]) / points[:, 2]
+    shrink = np.minimum(1.0, most / np.maximum(away, 1e-9))
+    near = points.copy()
+    near[:, :2] *= shrink[:, None]
+    centre = lens.matrix[:2, 2]
+    result: DoubleArray = centre + (lens.pixels(near) - centre) / shrink[:, None]
+    return result
+
+
+def heights(figures: Sequence[Figure], view: View) -> FloatArray:
+    """(n,) pixels, roughly, that each person is high; 0 where wholly behind the camera."""
+    middle = np.array([f.ground + (0.0, 0.0, 0.5 * f.height) for f in figures])
+    away = np.linalg.norm(middle - view.pose.position, axis=1)
+    tall = np.array([f.height for f in figures])
+    ahead = view.pose.inside(middle)[:, 2] > -tall
+    pixels = view.lens.matrix[1, 1] * tall / np.maximum(away, 0.3)
+    return np.where(ahead, pixels, 0.0).astype(np.float32)
+
+
+def slices(figures: Sequence[Figure], height_px: FloatArray, view: View, light: Light) -> Slices:
+    """Every figure's slices before the camera, those outside the image too."""
+    sizes = [len(f.centres) for f in figures]
+    starts = np.cumsum([0, *sizes[:-1]])
+    looks = [f.look for f in figures]
+    before = np.concatenate([own.before + k for own, k in zip(looks, starts)])
+    after = np.concatenate([own.after + k for own, k in zip(looks, starts)])
+    dome = np.concatenate([own.dome for own in looks])
+    rows = np.concatenate([own.rows for own in looks])
+    centres = view.pose.inside(np.concatenate([f.centres for f in figures]))
+    axes = view.pose.rotation.T @ np.concatenate([f.axes for f in figures])
+    toward = _unit(-centres)
+    along = _unit(centres[after] - centres[before])
+    # Up in the image where a tube points straight at the camera.
+    flat = along - toward * _dot(along, toward)[:, None] + (0.0, -1e-4, 0.0)
+    ahead = _unit(flat - toward * _dot(flat, toward)[:, None])
+    right = np.cross(toward, ahead)
+    # Support of each ellipsoid to the right, to the camera, and along the tube in the image.
+    to_right, to_camera = _onto(axes, right), _onto(axes, toward)
+    half = np.maximum(np.linalg.norm(to_right, axis=1), 1e-4)
+    tilt = _dot(to_right, to_camera) / half
+    bulge = np.sqrt(np.maximum((to_camera**2).sum(axis=1) - tilt**2, 1e-6))
+    reach = np.linalg.norm(_onto(axes, ahead), axis=1)
+    middle = centres + ahead * (reach * dome[:, 0])[:, None]
+    across = right * (half * dome[:, 1])[:, None]
+    good = np.minimum(middle[:, 2], centres[:, 2]) > NEAR_M
+    middle[~good] = (0.0, 0.0, 1.0)
+    outline = project(view, np.concatenate([middle - across, middle + across]))
+    left_px, right_px = np.split(outline.astype(np.float32), 2)
+    table = _shading(along, toward, right, dome, half, (before, after), centres, view, light)
+    column = np.arctan2(to_right[:, 0], to_right[:, 1])
+    turn = -np.sin(column) * to_camera[:, 1] + np.cos(column) * to_camera[:, 0]
+    ends = np.column_stack([centres[:, 2], tilt, bulge * dome[:, 1], *table, rows, column])
+    ends = ends.astype(np.float32)
+    wanted = [own.least_px <= tall for own, tall in zip(looks, height_px)]
+    first = np.concatenate([own.links[w] + k for own, w, k in zip(looks, wanted, starts)])
+    person = np.repeat(np.arange(len(figures)), [int(w.sum()) for w in wanted])
+    tube = np.concatenate([own.tube[w] for own, w in zip(looks, wanted)])
+    kept = good[first] & good[first + 1] & (np.array(height_px) > 0)[person]
+    first, person, tube = first[kept], person[kept], tube[kept]
+    last = first + 1
+    pair = np.stack([ends[first], ends[last]], axis=1)
+    pair[:, 1, -1] = pair[:, 0, -1] + _wrapped(pair[:, 1, -1] - pair[:, 0, -1])
+    corners = np.stack([left_px[first], right_px[first], right_px[last], left_px[last]], axis=1)
+    way = np.where(turn[first] + turn[last] < 0, -1.0, 1.0).astype(np.float32)
+    return Slices(person, tube, corners, pair, way)
+
+
+def spans(found: Slices, width: int, height: int) -> Spans:
+    """The pixels of all slices inside the image: those whose centre is covered."""
+    ys = found.corners[:, :, 1]
+    top = np.clip(np.ceil(ys.min(axis=1) - 0.5), 0, height).astype(np.int64)
+    bottom = np.clip(np.ceil(ys.max(axis=1) - 0.5), 0, height).astype(np.int64)
+    xs = found.corners[:, :, 0]
+    inside = (xs.max(axis=1) > 0) & (xs.min(axis=1) < width)
+    lines = np.where(inside, np.maximum(bottom - top, 0), 0)
+    at = np.repeat(np.arange(len(lines)), lines)
+    y = np.arange(len(at)) - np.repeat(np.cumsum(lines) - lines - top, lines)
+    # Where the four edges of the outline cross the row, and where on the edge.
+    centre = (y + 0.5).astype(np.float32)[:, None]
+    corners = found.corners[at]
+    y0, x0 = corners[:, :, 1], corners[:, :, 0]
+    y1, x1 = y0[:, (1, 2, 3, 0)], x0[:, (1, 2, 3, 0)]
+    crosses = (y0 <= centre) != (y1 <= centre)
+    share = (centre - y0) / np.where(crosses, y1 - y0, np.float32(1))
+    x = x0 + share * (x1 - x0)
+    far = np.float32(1e9)
+    low, high = np.where(crosses, x, far), np.where(crosses, x, -far)
+    edges = low.argmin(axis=1), high.argmax(axis=1)
+    row = np.arange(len(at))
+    left, right = low[row, edges[0]], high[row, edges[1]]
+    begin = np.clip(np.ceil(left - 0.5), 0, width).astype(np.int64)
+    count = np.clip(np.ceil(right - 0.5), 0, width).astype(np.int64) - begin
+    kept = np.flatnonzero(count > 0)
+    at, y, begin, count, row = at[kept], y[kept], begin[kept], count[kept], row[kept]
+    left, right = left[kept], right[kept]
+    us, vs = [], []
+    for edge in (edges[0][kept], edges[1][kept]):
+        s = share[row, edge]
+        us.append(_OUTLINE_U[0, edge] + s * (_OUTLINE_U[1, edge] - _OUTLINE_U[0, edge]))
+        vs.append(_OUTLINE_V[0, edge] + s * (_OUTLINE_V[1, edge] - _OUTLINE_V[0, edge]))
+    return _tabled(found, at, y * width + begin, count, (left, right, begin), us, vs)
+
+
+def _tabled(
+    found: Slices,
+    at: IntArray,
+    first: IntArray,
+    count: IntArray,
+    x: tuple[FloatArray, FloatArray, IntArray],
+    us: list[FloatArray],
+    vs: list[FloatArray],
+) -> Spans:
+    left, right, begin = x
+    near, change = found.ends[at, 0], found.ends[at, 1] - found.ends[at, 0]
+    per_pixel = 1 / np.maximum(right - left, np.float32(1e-3))
+    lead = (begin + np.float32(0.5)) - left
+    middle = near + change * (0.5 * (vs[0] + vs[1]))[:, None]
+    depth, tilt, bulge, plain, side, face, rows, column = range(8)
+    start = np.empty((4, len(at)), np.float32)
+    step = np.empty((4, len(at)), np.float32)
+    ends = [(us[0], us[1])]
+    ends += [
+        (near[:, k] + change[:, k] * vs[0], near[:, k] + change[:, k] * vs[1])
+        for k in (depth, plain, rows)
+    ]
+    # A leaning ellipse is nearer on one side: linear across, as its depth is.
+    ends[1] = (ends[1][0] - middle[:, tilt] * us[0], ends[1][1] - middle[:, tilt] * us[1])
+    for k, (a, b) in enumerate(ends):
+        step[k] = (b - a) * per_pixel
+        start[k] = a + lead * step[k]
+    return Spans(
+        slice=at,
+        first=first,
+        count=count,
+        start=start,
+        step=step,
+        bulge=np.ascontiguousarray(middle[:, bulge]),
+        side=np.ascontiguousarray(middle[:, side]),
+        face=np.ascontiguousarray(middle[:, face]),
+        column=np.ascontiguousarray(middle[:, column]),
+        turn=found.turn[at],
+    )
+
+
+def _shading(
+    along: DoubleArray,
+    toward: DoubleArray,
+    right: DoubleArray,
+    dome: DoubleArray,
+    half: DoubleArray,
+    neighbours: tuple[IntArray, IntArray],
+    centres: DoubleArray,
+    view: View,
+    light: Light,
+) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
+    """(r,) of the light: what the rings' tilt catches, what their sides do, what their face does."""
+    before, after = neighbours
+    length = np.linalg.norm(centres[after] - centres[before], axis=1)
+    slope = (half[before] - half[after]) / np.maximum(length, 0.02)
+    slope = np.where(dome[:, 0] == 0, np.clip(slope, -1.5, 1.5), 0.0)
+    lean = np.where(dome[:, 0] == 0, slope / np.sqrt(1 + slope**2), 0.92 * dome[:, 0])
+    upright = np.sqrt(1 - lean**2)
+    sun = view.pose.rotation.T @ light.direction
+    outward = _unit(toward - along * (0.98 * _dot(toward, along))[:, None])
+    return lean * (along @ sun), upright * (right @ sun), upright * (outward @ sun)
+
+
+def _unit(vectors: DoubleArray) -> DoubleArray:
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    result: DoubleArray = vectors / np.maximum(length, 1e-9)
+    return result
+
+
+def _dot(first: DoubleArray, second: DoubleArray) -> DoubleArray:
+    result: DoubleArray = np.einsum('ri,ri->r', first, second)
+    return result
+
+
+def _onto(axes: DoubleArray, direction: DoubleArray) -> DoubleArray:
+    """(r, 3) how far each semi-axis reaches along a direction."""
+    result: DoubleArray = np.einsum('rij,ri->rj', axes, direction)
+    return result
+
+
+def _wrapped(angle: FloatArray) -> FloatArray:
+    result: FloatArray = (angle + np.float32(np.pi)) % np.float32(2 * np.pi) - np.float32(np.pi)
+    return result
+
+
+def inside(boxes: FloatArray, width: int, height: int) -> BoolArray:
+    """(n,) whether any of an (n, 4) box lies in the image."""
+    result: BoolArray = (
+        (boxes[:, 2] > 0) & (boxes[:, 0] < width) & (boxes[:, 3] > 0) & (boxes[:, 1] < height)
+    )
+    return result
