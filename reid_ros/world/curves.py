@@ -79,9 +79,9 @@ def timed(leg: DoubleArray) -> DoubleArray:
 # they give the 4 to 6 degrees (hip, knee) and 3 to 4 degrees (ankle) of one standard deviation in
 # the bands of Bovi et al. (2011); the hip's amplitude follows from stride and leg besides.
 SPREADS: dict[Joint, tuple[float, float, float, float]] = {
-    'hip': (0.06, 2.0, 0.010, 1.2),
-    'knee': (0.08, 3.0, 0.012, 1.6),
-    'ankle': (0.15, 2.5, 0.012, 1.4),
+    'hip': (0.06, 2.0, 0.008, 1.0),
+    'knee': (0.08, 3.0, 0.010, 1.3),
+    'ankle': (0.15, 2.5, 0.010, 1.1),
 }
 
 

@@ -24,6 +24,8 @@ STRAIGHTEST_DEG = 2.5
 # that it may turn less for the same height of the ankle.
 _RIGID = 0.78
 MID_STANCE = 0.30
+LOWEST = 0.025
+"""Of the cycle: the hips are lowest just after a heel strike."""
 NORMAL_LIFT = 0.615
 """Of the cycle: when the toes leave the floor in the normal curves."""
 
@@ -97,10 +99,16 @@ def soft_above(value: DoubleArray, width: float) -> DoubleArray:
     return result
 
 
-def soft_least(first: DoubleArray, second: DoubleArray, width: float) -> DoubleArray:
+def soft_least(first: DoubleArray, second: DoubleArray, width: DoubleArray | float) -> DoubleArray:
     """The lesser of two, rounded over `width`, never more than either."""
     apart = first - second
     result: DoubleArray = 0.5 * (first + second - np.sqrt(apart * apart + width * width))
+    return result
+
+
+def between_valleys(phase: DoubleArray | float) -> DoubleArray:
+    """0 where the hips are lowest, just after a heel strike, 1 where they are highest."""
+    result: DoubleArray = 0.5 - 0.5 * np.cos(4.0 * np.pi * (np.asarray(phase) - LOWEST))
     return result
 
 
@@ -253,13 +261,16 @@ def leg(body: Body, gait: Gait, stride: Stride, side: int) -> Leg:
     stance_x = centre - stride.length * phase + straight * forward
     off_x = centre - stride.length * lift + off.roll
     swing_x = x + (1.0 - blend) * (off_x - off.x) + blend * (centre + strike.roll - strike.x)
-    swing_z = (1.0 - blend) * (off.height + off.down) + blend * (strike.height + strike.down)
-    swing_z -= down
+    # The curves hang from a hip that goes up and down.
+    hill = top - front
+    swing_z = (1.0 - blend) * (off.height + off.down - hill * between_valleys(lift))
+    swing_z += blend * (strike.height + strike.down - hill * between_valleys(0.0))
+    swing_z += hill * between_valleys(phase) - down
     arc = np.sin(np.pi * swing) ** 2
     behind, ahead = ANKLE_SHARE * body.foot, (1.0 - ANKLE_SHARE) * body.foot
     lowest = swing_z - body.foot_height * np.cos(foot)
-    lowest += np.minimum(-behind * np.sin(foot), ahead * np.sin(foot))
-    swing_z += soft_above(stride.vigour * gait.clearance_m * arc - lowest, 0.004)
+    lowest += soft_least(-behind * np.sin(foot), ahead * np.sin(foot), 0.02 * arc)
+    swing_z += soft_above(stride.vigour * gait.clearance_m * arc - lowest, 0.012)
 
     down_now = phase < lift
     apart = gait.step_width_m * stride.vigour + gait.stand_width_m * (1.0 - stride.vigour)

@@ -15,7 +15,7 @@ from reid_ros.world.body import Body
 from reid_ros.world.gait import MOST_MPS, Gait, draw, vary
 from reid_ros.world.legs import Stride, smooth
 
-__all__ = ['JOINTS', 'Gait', 'Skeleton', 'draw', 'phases', 'skeleton', 'vary']
+__all__ = ['JOINTS', 'MOST_MPS', 'Gait', 'Skeleton', 'draw', 'phases', 'skeleton', 'vary']
 
 JOINTS: tuple[str, ...] = (
     'pelvis', 'waist', 'chest', 'neck', 'head',
@@ -177,10 +177,6 @@ def _stride(body: Body, gait: Gait, phase: DoubleArray, speed: DoubleArray) -> S
     return Stride(phase, gait.stride_m(speed, body), vigour, pace, gait.stance(speed))
 
 
-_LOWEST = 0.055
-"""Of the cycle after a heel strike: the hips are lowest with the weight on both feet."""
-
-
 def _height(
     body: Body, stride: Stride, both: list[legs.Leg], pelvis: DoubleArray, half: DoubleArray
 ) -> DoubleArray:
@@ -190,12 +186,12 @@ def _height(
     (Murray et al., 1964), partly what the standing legs' knees ask for, never out of reach.
     """
     left, right = both
-    here = 0.5 + 0.5 * _wave(stride.phase, _LOWEST)
+    here = 0.5 + 0.5 * _wave(stride.phase, legs.LOWEST)
     valley = here * np.minimum(left.front, right.back)
     valley += (1.0 - here) * np.minimum(right.front, left.back)
-    here = 0.5 + 0.5 * _wave(stride.phase, _LOWEST + 0.25)
+    here = 0.5 + 0.5 * _wave(stride.phase, legs.LOWEST + 0.25)
     hill = here * left.top + (1.0 - here) * right.top
-    wave = valley + (hill - valley) * (0.5 - 0.5 * _wave(stride.phase, _LOWEST, 2))
+    wave = valley + (hill - valley) * legs.between_valleys(stride.phase)
     asked = np.zeros_like(wave)
     most = []
     for leg, offset in zip(both, (half, -half)):
@@ -203,7 +199,7 @@ def _height(
         asked += leg.load * (legs.hip_height(leg, hip, leg.reach) - offset[:, 2])
         limit = legs.hip_height(leg, hip, np.asarray(legs.longest(body)))
         most.append(limit - offset[:, 2] + leg.slack)
-    wanted = 0.6 * wave + 0.4 * asked
+    wanted = 0.75 * wave + 0.25 * asked
     return legs.soft_least(wanted, legs.soft_least(most[0], most[1], 0.006), 0.006)
 
 
