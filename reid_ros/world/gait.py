@@ -26,7 +26,7 @@ _LONGEST = 2.05
 WITHIN: Mapping[str, float] = {
     # r = 0.92 and more over a week for speed, step length, stride time, toe-out, stance; 0.80 for
     # the base of support: van Uden and Besser, BMC Musculoskelet. Disord. 5:13 (2004). Menz et
-    # al., Gait & Posture 20:20 (2004), found 0.85 to 0.93 for speed, cadence and step length.
+    # al., Gait & Posture 20:20 (2004), found 0.82 to 0.92 for speed, cadence and step length.
     'time and distance': 0.29,
     'base of support': 0.50,
     # Between trials 1 to 2 degrees, Schwartz et al., Gait & Posture 20:196 (2004), against 4 to 6

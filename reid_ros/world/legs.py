@@ -237,6 +237,26 @@ def _centre(
     return centre, high_front, _above(other.height, other.reach, back)
 
 
+def _cleared(
+    height: DoubleArray, foot: DoubleArray, clearance: DoubleArray, arc: DoubleArray, body: Body
+) -> DoubleArray:
+    """(n,) height of an ankle in the air, raised where heel or toes would touch the floor."""
+    behind, ahead = ANKLE_SHARE * body.foot, (1.0 - ANKLE_SHARE) * body.foot
+    lowest = height - body.foot_height * np.cos(foot)
+    lowest += soft_least(-behind * np.sin(foot), ahead * np.sin(foot), 0.02 * arc)
+    return height + soft_above(clearance * arc - lowest, 0.012)
+
+
+def _weight(phase: DoubleArray, stride: Stride) -> tuple[DoubleArray, DoubleArray]:
+    """Share of the weight and slack of a leg, both (n,), as in Leg."""
+    lift = stride.lift
+    shared = lift - 0.5
+    load = smooth(phase / shared) * (1.0 - smooth((phase - 0.5) / shared))
+    load = stride.vigour * load + 0.5 * (1.0 - stride.vigour)
+    slack = 0.15 * smooth((phase - 0.54) / (lift - 0.54)) * (1.0 - smooth((phase - 0.86) / 0.14))
+    return load, slack
+
+
 def leg(body: Body, gait: Gait, stride: Stride, side: int) -> Leg:
     """Foot and length of the left (0) or right (1) leg."""
     sign = 1.0 - 2.0 * side
@@ -267,10 +287,7 @@ def leg(body: Body, gait: Gait, stride: Stride, side: int) -> Leg:
     swing_z += blend * (strike.height + strike.down - hill * between_valleys(0.0))
     swing_z += hill * between_valleys(phase) - down
     arc = np.sin(np.pi * swing) ** 2
-    behind, ahead = ANKLE_SHARE * body.foot, (1.0 - ANKLE_SHARE) * body.foot
-    lowest = swing_z - body.foot_height * np.cos(foot)
-    lowest += soft_least(-behind * np.sin(foot), ahead * np.sin(foot), 0.02 * arc)
-    swing_z += soft_above(stride.vigour * gait.clearance_m * arc - lowest, 0.012)
+    swing_z = _cleared(swing_z, foot, stride.vigour * gait.clearance_m, arc, body)
 
     down_now = phase < lift
     apart = gait.step_width_m * stride.vigour + gait.stand_width_m * (1.0 - stride.vigour)
@@ -284,10 +301,7 @@ def leg(body: Body, gait: Gait, stride: Stride, side: int) -> Leg:
         ],
         axis=1,
     )
-    shared = lift - 0.5
-    load = smooth(phase / shared) * (1.0 - smooth((phase - 0.5) / shared))
-    load = stride.vigour * load + 0.5 * (1.0 - stride.vigour)
-    slack = 0.15 * smooth((phase - 0.54) / (lift - 0.54)) * (1.0 - smooth((phase - 0.86) / 0.14))
+    load, slack = _weight(phase, stride)
     reach = _reach(body, knee)
     return Leg(ankle, pitch, float(sign * toe_out), reach, load, front, back, top, slack)
 
