@@ -139,6 +139,46 @@ class Calibration:
         return Calibration(**conditions)
 
     @staticmethod
+    def of(vectors: AnyArray, persons: AnyArray, cameras: AnyArray) -> Calibration:
+        """The calibration of footage whose people are known.
+
+        Pairs of few people are no independent observations: each spread counts as many as there
+        are people in its pairs.
+
+        Args:
+            vectors: (n, d) unit vectors, one per track.
+            persons, cameras: (n,) whom each shows, and where.
+
+        Raises:
+            CalibrationError: too few people or pairs of one kind.
+        """
+        vectors, persons, cameras = map(np.asarray, (vectors, persons, cameras))
+        first, second = np.triu_indices(len(vectors), 1)
+        found = angles((vectors @ vectors.T)[first, second])
+        one = persons[first] == persons[second]
+        within = cameras[first] == cameras[second]
+
+        def spread(what: str, chosen: AnyArray) -> Spread:
+            people = np.unique(persons[np.concatenate([first[chosen], second[chosen]])])
+            if len(people) < 3:
+                raise CalibrationError(
+                    f'{what}: {int(chosen.sum())} pairs of {len(people)} people; at least 3 '
+                    'people are needed, each with two tracks in one camera and one in another'
+                )
+            return Spread.of(found[chosen], n=len(people))
+
+        return Calibration(
+            Condition(
+                spread('one person in one camera', one & within),
+                spread('two people in one camera', ~one & within),
+            ),
+            Condition(
+                spread('one person in two cameras', one & ~within),
+                spread('two people in two cameras', ~one & ~within),
+            ),
+        )
+
+    @staticmethod
     def read(path: str | Path) -> Calibration:
         """The calibration in a file that `reid_ros calibrate` wrote.
 

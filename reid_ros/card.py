@@ -31,6 +31,9 @@ DECODERS = (
     'fastestdet',
 )
 
+BUILT_IN = ('colour-1',)
+"""What `reid_ros.colour` computes; another number makes vectors that cannot be compared."""
+
 EXTRAS = ('size_wh', 'size_hw', 'ones')
 
 
@@ -99,7 +102,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Card:
-    """One exported network.
+    """One exported network, or what is built in and stands where one would.
 
     Attributes:
         calibration: what the rooms measured with this network, free form.
@@ -110,6 +113,9 @@ class Card:
     kind: str = setting('', 'what it is for', choices=KINDS)
     file: str = setting('', 'name of the .onnx file')
     also: tuple[str, ...] = setting((), 'other names under which the same network is found')
+    built_in: str = setting(
+        '', 'what is computed where there is no file; "" = the file', choices=('', *BUILT_IN)
+    )
     input: Input = Input()
     output: Output = Output()
     licence: str = setting('', 'licence of the weights')
@@ -169,9 +175,15 @@ class Card:
 
 def _contradictions(card: Card) -> Iterator[str]:
     entry, output = card.input, card.output
-    for name in ('name', 'kind', 'file'):
+    for name in ('name', 'kind'):
         if not getattr(card, name):
             yield f'{name}: missing'
+    if not card.file and not card.built_in:
+        yield 'file: missing'
+    if card.file and card.built_in:
+        yield f'file: {card.built_in} is built in and has none'
+    if card.built_in and card.kind != 'appearance':
+        yield f'built_in: {card.built_in} is of kind appearance, not {card.kind}'
     if not (entry.height and entry.width):
         yield 'input: height and width are missing'
     for name in ('mean', 'std'):
@@ -204,6 +216,13 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def checksum(path: Path, card: Card) -> str:
+    """Says which vectors can be compared: of the network's file, or of what is built in."""
+    if card.built_in:
+        return hashlib.sha256(card.built_in.encode()).hexdigest()
+    return sha256(path)
 
 
 def cache_dir() -> Path:
@@ -239,7 +258,9 @@ def cards() -> list[Card]:
 
 
 def onnx_of(card: Card) -> Path | None:
-    """Where the card's file lies, None where it is not on this machine."""
+    """Where the card's file lies, None where it is not on this machine or there is none."""
+    if card.built_in:
+        return None
     beside = [card.path.parent] if card.path else []
     for name in (card.file, *card.also):
         for folder in [*beside, *model_dirs()]:
@@ -274,7 +295,7 @@ def card_of(path: Path) -> Card:
 
 
 def find(model: str, kind: str = '') -> tuple[Path, Card]:
-    """The file and the card of a model.
+    """The file and the card of a model; what is built in has the card's own file.
 
     Args:
         model: path of an .onnx file, or the name of a card.
@@ -302,6 +323,8 @@ def _find(model: str) -> tuple[Path, Card]:
             raise CardError(f'{model} is no .onnx file')
         return path, card_of(path)
     card = named(model)
+    if card.built_in and card.path:
+        return card.path, card
     found = onnx_of(card)
     if found is None:
         places = ', '.join(str(place) for place in model_dirs())

@@ -11,6 +11,7 @@ import numpy as np
 
 from reid_ros.boxes import nms
 from reid_ros.card import Card, sha256
+from reid_ros.colour import Colour
 from reid_ros.decode import decoder
 from reid_ros.fit import (
     ModelError,
@@ -56,6 +57,9 @@ def check(path: Path, card: Card, picture: UInt8Array, backend: str = 'auto') ->
         ModelError: the file is no network.
     """
     verdict = Verdict()
+    if card.built_in:
+        _built_in(card, picture, verdict)
+        return verdict
     session = open_session(path, ['CPUExecutionProvider'])
     inputs, outputs = ports(session.get_inputs()), ports(session.get_outputs())
     verdict.notes += [f'takes {port}' for port in inputs]
@@ -82,6 +86,13 @@ def check(path: Path, card: Card, picture: UInt8Array, backend: str = 'auto') ->
         f'mean {_numbers(card.input.mean)} and std {_numbers(card.input.std)}'
     )
     return verdict
+
+
+def _built_in(card: Card, picture: UInt8Array, verdict: Verdict) -> None:
+    colour = Colour(card)
+    first, second = colour.infer(normalise(_pixels(picture, card), card.input))[0]
+    _vectors(first[None], second[None], verdict)
+    verdict.notes.append(f'{card.built_in} is built in: no network, runs on the CPU')
 
 
 def described(path: Path) -> list[str]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from reid_ros import boxes as geometry
+from reid_ros.card import Card
 from reid_ros.config import EmbedConfig
 from reid_ros.images import crop_batch, normalise
-from reid_ros.model import Model
-from reid_ros.types import Detections, FloatArray, Frame, IntArray, Tracks
+from reid_ros.types import AnyArray, Detections, FloatArray, Frame, IntArray, Tracks
 
 NS = 1_000_000_000
 FIRST_CROPS = 8
@@ -138,10 +140,33 @@ class Schedule:
         return hurry and waited_s >= FIRST_PERIOD_S
 
 
+class Encoder(Protocol):
+    """What turns crops into vectors: a network (`model.Model`), or what is built in.
+
+    Attributes:
+        card: says what the crops must look like and how long the vectors are.
+        path: file of the network, or of the card where there is none.
+        provider: what runs it.
+        fallback_reason: why that is not what was asked for, '' where it is.
+    """
+
+    card: Card
+    path: Path
+    provider: str
+    fallback_reason: str
+
+    @property
+    def checksum(self) -> str:
+        """Says which vectors can be compared."""
+
+    def infer(self, batch: AnyArray) -> list[AnyArray]:
+        """Vectors, (n, d) first, of the n crops that `images.normalise` made ready."""
+
+
 class Embedder:
     """Crops of people to unit vectors, one batch over all cameras."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Encoder) -> None:
         self.model = model
 
     def vectors(self, wanted: Sequence[tuple[Frame, FloatArray]]) -> list[FloatArray]:

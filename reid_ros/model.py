@@ -158,6 +158,11 @@ class Model:
             'backend_strict: false'
         )
 
+    @property
+    def checksum(self) -> str:
+        """Says which vectors can be compared: that of the file."""
+        return sha256(self.path)
+
     def infer(self, batch: AnyArray) -> list[AnyArray]:
         """The network's outputs, in the order of the card's names or else of the file.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -11,9 +12,10 @@ import onnxruntime
 
 from reid_ros import __version__, card
 from reid_ros.calibration import CAUTIOUS, Calibration
+from reid_ros.colour import Colour
 from reid_ros.config import Config, ConfigError
 from reid_ros.detect import Detector
-from reid_ros.embed import Embedder
+from reid_ros.embed import Embedder, Encoder
 from reid_ros.gallery import Gallery, GalleryError
 from reid_ros.gallery_store import GalleryStore, ModelId
 from reid_ros.identify import Identifier, Identities
@@ -79,9 +81,9 @@ class Pipeline:
         if config.model.detector != 'none':
             detector = Detector(_model(config, config.model.detector, 'detector'), config.detect)
         if config.model.appearance != 'none':
-            model = _model(config, config.model.appearance, 'appearance')
+            model = _encoder(config)
             embedder = Embedder(model)
-            identity = ModelId(model.card.name, model.card.output.vector, card.sha256(model.path))
+            identity = ModelId(model.card.name, model.card.output.vector, model.checksum)
             if config.identity.calibration:
                 calibration = Calibration.read(config.identity.calibration)
             elif model.card.calibration:
@@ -185,10 +187,11 @@ class Pipeline:
             'persons': str(len(self.gallery)),
             'undecided_ratio': f'{self._undecided / max(self._seen, 1):.3f}',
         }
-        for kind, model in (
+        models: tuple[tuple[str, Encoder | None], ...] = (
             ('detector', self.detector.model if self.detector else None),
             ('appearance', self.embedder.model if self.embedder else None),
-        ):
+        )
+        for kind, model in models:
             result[kind] = model.card.name if model else 'none'
             if model:
                 result[f'{kind}_provider'] = model.provider
@@ -257,7 +260,15 @@ class Pipeline:
 
 
 def _model(config: Config, wanted: str, kind: str) -> Model:
-    path, found = card.find(wanted, kind)
+    return _loaded(config, *card.find(wanted, kind))
+
+
+def _encoder(config: Config) -> Encoder:
+    path, found = card.find(config.model.appearance, 'appearance')
+    return Colour(found) if found.built_in else _loaded(config, path, found)
+
+
+def _loaded(config: Config, path: Path, found: card.Card) -> Model:
     return Model.load(
         path,
         found,

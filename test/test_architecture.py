@@ -26,14 +26,15 @@ ROOMS = {
     'decode': ('card', 'types'),
     'fit': ('card', 'decode', 'images', 'types'),
     'model': ('card', 'fit', 'types'),
-    'check': ('boxes', 'card', 'decode', 'fit', 'images', 'model', 'types'),
+    'colour': ('card', 'types'),
+    'check': ('boxes', 'card', 'colour', 'decode', 'fit', 'images', 'model', 'types'),
     'pull': ('card', 'types'),
     # Perception: on the rows above, never on each other. kalman and match are parts of track.
     'detect': ('boxes', 'config', 'decode', 'images', 'model', 'types'),
     'kalman': ('types',),
     'match': ('types',),
     'track': ('boxes', 'config', 'kalman', 'match', 'types'),
-    'embed': ('boxes', 'config', 'images', 'model', 'types'),
+    'embed': ('boxes', 'card', 'config', 'images', 'types'),
     'gallery': ('types',),
     'gallery_store': ('gallery', 'types'),
     # Identity: calibration, likeness, evidence, topology and scene are parts of it.
@@ -49,8 +50,8 @@ ROOMS = {
     # The order of it all; sight is the half of it that stands beside the cameras.
     'sight': ('boxes', 'config', 'detect', 'embed', 'scene', 'track', 'types'),
     'pipeline': (
-        'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'gallery', 'gallery_store',
-        'identify', 'model', 'scene', 'sight', 'topology', 'track', 'types',
+        'boxes', 'calibration', 'card', 'colour', 'config', 'detect', 'embed', 'gallery',
+        'gallery_store', 'identify', 'model', 'scene', 'sight', 'topology', 'track', 'types',
     ),
     # Sources, sinks, and the offline run that joins them to the pipeline.
     'replay': ('boxes', 'config', 'images', 'types'),
@@ -71,11 +72,11 @@ ROOMS = {
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),
     # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
     'bench': (
-        'boxes', 'card', 'config', 'detect', 'embed', 'gallery', 'model', 'pipeline', 'track',
-        'types', '+ros',
+        'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate', 'gallery',
+        'images', 'model', 'moments', 'pipeline', 'report', 'track', 'types', 'world', '+ros',
     ),
     'doctor': (
-        'types', '+calibration', '+card', '+config', '+gallery_store', '+model', '+ros',
+        'types', '+calibration', '+card', '+colour', '+config', '+gallery_store', '+model', '+ros',
     ),
 }  # fmt: skip
 # Commands may import everything, but slow and optional things only when they are called.

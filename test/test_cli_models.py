@@ -313,3 +313,19 @@ def test_what_cannot_be_pulled_is_told(places, capsys, arguments, words):
     networks.write(places[0], networks.appearance('made', command='export it'))
     assert run('pull', *arguments) == 2
     assert words in capsys.readouterr().err
+
+
+def test_what_is_built_in_is_listed_told_and_checked_and_needs_no_download(capsys):
+    assert run('list', '--kind', 'appearance') == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert 'built in' in lines['colour']
+    assert run('describe', 'colour') == 0
+    said = capsys.readouterr().out
+    assert 'colour: built in (colour-1), of kind appearance; no network' in said
+    assert 'a vector of 324 numbers per crop' in said
+    assert 'not on this machine' not in said
+    found = verdict(capsys, 'colour')
+    assert found['ok']
+    assert any('tells a picture from itself' in line for line in found['fits'])
+    assert run('pull', 'colour') == 2
+    assert 'built in: there is nothing to download' in capsys.readouterr().err

@@ -63,6 +63,7 @@ def _list(args: argparse.Namespace) -> int:
                 'width': card.input.width,
                 'height': card.input.height,
                 'file': card.file,
+                'built_in': card.built_in,
                 'path': str(path) if path else None,
                 'bytes': path.stat().st_size if path else None,
                 'licence': card.licence,
@@ -75,7 +76,7 @@ def _list(args: argparse.Namespace) -> int:
         return 0
     table = [('NAME', 'KIND', 'INPUT', 'FILE', 'LICENCE')]
     for card, path in chosen:
-        state = 'pull' if card.url else 'make'
+        state = 'pull' if card.url else 'built in' if card.built_in else 'make'
         if path:
             state = f'here, {path.stat().st_size / 1e6:.1f} MB'
         size = f'{card.input.width}x{card.input.height}'
@@ -106,8 +107,11 @@ def words(card: Card) -> list[str]:
         'letterbox_topleft': f'in its top left corner, the rest grey {spec.pad}',
         'letterbox_centre': f'in its middle, the rest grey {spec.pad}',
     }[spec.fit]
+    what = f'a network of kind {card.kind}, {card.file}'
+    if card.built_in:
+        what = f'built in ({card.built_in}), of kind {card.kind}; no network'
     lines = [
-        f'{card.name}: a network of kind {card.kind}, {card.file}',
+        f'{card.name}: {what}',
         f'sees      {spec.width} x {spec.height} pixels, the image {fit} ({spec.resize})',
         f'input     {spec.layout}, {spec.order.upper()}, {spec.dtype}, '
         f'(pixel - {list(spec.mean)}) / {list(spec.std)}, pixels from 0 to 255',
@@ -123,7 +127,8 @@ def words(card: Card) -> list[str]:
     elif output.vector:
         lines.append(f'answers   a vector of {output.vector} numbers per crop')
     path = onnx_of(card)
-    lines.append(f'file      {path}' if path else 'file      not on this machine')
+    if not card.built_in:
+        lines.append(f'file      {path}' if path else 'file      not on this machine')
     facts = {
         'licence': card.licence,
         'source': card.source,
@@ -216,6 +221,8 @@ def _pull(args: argparse.Namespace) -> int:
     if not args.name and not args.url:
         raise PullError("name a card ('reid_ros models list') or give --url")
     card = named(args.name) if args.name else None
+    if card and card.built_in:
+        raise PullError(f'{card.name} is built in: there is nothing to download')
     url = args.url or (card.url if card else '')
     if not url and card:
         how = f'it is made by: {card.command}' if card.command else f'see {card.source}'

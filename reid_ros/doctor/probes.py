@@ -98,14 +98,18 @@ def network(name: str, kind: str) -> Mapping[str, Any]:
     """Load a configured model on the CPU and run it once: it is there and fits its card."""
     from reid_ros.calibration import Calibration
     from reid_ros.card import find
+    from reid_ros.colour import Colour
     from reid_ros.model import Model
     from reid_ros.types import ReidError
 
     try:
         path, card = find(name, kind)
-        with Model.load(path, card, backend='cpu') as model:
-            size = f'{card.input.width}x{card.input.height}'
-            facts = {'card': card.name, 'path': str(model.path), 'size': size}
+        if card.built_in:
+            Colour(card)
+        else:
+            Model.load(path, card, backend='cpu').close()
+        size = f'{card.input.width}x{card.input.height}'
+        facts = {'card': card.name, 'path': str(path), 'size': size}
         if card.calibration:
             Calibration.from_json(card.calibration, f'card of {card.name}')
         return {**facts, 'calibrated': bool(card.calibration)}

@@ -117,7 +117,7 @@ def _content(path: Path, config: Config) -> Iterator[Finding]:
 
 def _other_model(people: int, about: dict[str, str], config: Config) -> str:
     """Why the vectors do not fit the configured model, '' where they do or cannot be compared."""
-    from reid_ros.card import find, sha256
+    from reid_ros.card import checksum, find
     from reid_ros.types import ReidError
 
     if config.model.appearance == 'none':
@@ -128,9 +128,10 @@ def _other_model(people: int, about: dict[str, str], config: Config) -> str:
         path, card = find(config.model.appearance, 'appearance')
     except ReidError:
         return ''  # the line of the model says so
-    if sha256(path) == about['sha256']:
+    mine = checksum(path, card)
+    if mine == about['sha256']:
         return ''
-    return f'the model is {card.name} of another file (sha256 {sha256(path)[:8]})'
+    return f'the model is {card.name} of another file (sha256 {mine[:8]})'
 
 
 def _in_use(path: Path) -> bool:
