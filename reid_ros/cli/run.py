@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reid_ros.cli import evaluate
 from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
     from reid_ros.config import Config
+    from reid_ros.evaluate.scores import Scores
+    from reid_ros.evaluate.truth import CameraTruth
     from reid_ros.replay.source import Source
     from reid_ros.report.recorder import Outcome
 
@@ -30,6 +34,8 @@ BAG is a folder from `ros2 bag record`, or one .mcap or .db3 file; no ROS is nee
 topic, raw or compressed, is a camera named after it; --topics chooses and names them:
 
   reid_ros replay patrol --topics /front/image_raw left=/side/image/compressed --out result
+
+Where the bag has topics CAMERA/truth, the run is scored against them.
 """
 
 
@@ -85,6 +91,12 @@ def _common(verb: argparse.ArgumentParser) -> None:
     verb.add_argument('--config', metavar='FILE', help='settings in YAML')
     verb.add_argument('--gallery', metavar='FILE', help='persons known before, and kept after')
     verb.add_argument('--backend', help='auto, ort_tensorrt, ort_cuda or cpu')
+    verb.add_argument(
+        '--truth',
+        metavar='TRUTH',
+        help='score against MOT text (a file, or a folder with CAMERA.txt) or a bag with truth',
+    )
+    evaluate.options(verb)
     verb.add_argument('--no-video', action='store_true', help='write no annotated videos')
     verb.add_argument('--quiet', action='store_true', help='show no progress')
     verb.add_argument('--json', action='store_true', help='print the result as JSON')
@@ -213,6 +225,7 @@ def _process(args: argparse.Namespace, find: Callable[[], list[Source]], stop: A
 
     check_writable(args.out)
     sources = find()
+    truth = _truth(args.truth, sources)
     config = settings(args, [source.camera for source in sources])
     total = sum(source.length for source in sources)
     known = all(source.length for source in sources)
@@ -241,19 +254,44 @@ def _process(args: argparse.Namespace, find: Callable[[], list[Source]], stop: A
         outcome = recorder.close(names, facts, str(failure) if failure else stop.reason)
         if failure is not None:
             raise failure
-    _tell(args, outcome, folder)
+    # find() opens the cameras anew: their frames can be read once.
+    scores = evaluate.judge(folder, truth, find, args) if truth else None
+    _tell(args, outcome, folder, scores)
     status: int = stop.status
     return status
 
 
-def _tell(args: argparse.Namespace, outcome: Outcome, folder: Path) -> None:
+def _truth(given: str | None, sources: Sequence[Source]) -> dict[str, CameraTruth]:
+    """Truth of the cameras: what was given, else what stands in their own bags."""
+    from reid_ros.evaluate.truth import of_bag, read_truth
+    from reid_ros.replay import names
+    from reid_ros.replay.topics import Topic
+
+    if given:
+        return read_truth(given, [source.camera for source in sources])
+    result: dict[str, CameraTruth] = {}
+    for source in sources:
+        if isinstance(source, Topic):
+            found = of_bag(source.bag, names.of_topic(source.topic))
+            if found:
+                result[source.camera] = next(iter(found.values()))
+    return result
+
+
+def _tell(args: argparse.Namespace, outcome: Outcome, folder: Path, scores: Scores | None) -> None:
     if args.json:
-        print((folder / 'identities.json').read_text(encoding='utf-8'), end='')
+        text = (folder / 'identities.json').read_text(encoding='utf-8')
+        if scores is not None:
+            said = json.loads(text) | {'scores': scores.as_json()}
+            text = json.dumps(said, indent=1, ensure_ascii=False) + '\n'
+        print(text, end='')
         return
     for camera in outcome.cameras:
         for note in camera.notes:
             print(f'{camera.name}: {note}', file=sys.stderr)
     print(table(outcome))
+    if scores is not None:
+        print(f'\n{evaluate.table(scores)}\n')
     print(f'{folder / "report.html"}')
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from reid_ros.evaluate.motfile import MotRows, read_mot
 from reid_ros.evaluate.values import EvaluateError
 from reid_ros.replay import names
-from reid_ros.replay.bags import Bag
+from reid_ros.replay.bags import FILES, Bag
 from reid_ros.replay.clouds import TableError, cloud_to_table
 from reid_ros.replay.encodings import EncodingError
 from reid_ros.replay.topics import stamped
@@ -56,16 +56,21 @@ def of_mot(rows: MotRows) -> CameraTruth:
     )  # fmt: skip
 
 
-def of_bag(bag: Bag) -> dict[str, CameraTruth]:
+def of_bag(bag: Bag, wanted: str = '') -> dict[str, CameraTruth]:
     """Truth of every camera that has a topic `<camera>/truth`; none where the bag has no such.
+
+    Args:
+        bag: where to look.
+        wanted: name of the one camera of interest; '' = all.
 
     Raises:
         EvaluateError: a truth topic whose messages are no truth; names topic and message.
     """
     found: dict[str, CameraTruth] = {}
     for topic in sorted(bag.types):
-        if topic.endswith(ENDING) and bag.types[topic] == TABLE:
-            found[names.of_topic(topic[: -len(ENDING)])] = _of_topic(bag, topic)
+        camera = names.of_topic(topic[: -len(ENDING)])
+        if topic.endswith(ENDING) and bag.types[topic] == TABLE and wanted in ('', camera):
+            found[camera] = _of_topic(bag, topic)
     return found
 
 
@@ -125,10 +130,10 @@ def read_truth(place: str | Path, cameras: Sequence[str]) -> dict[str, CameraTru
     path = Path(place)
     if not path.exists():
         raise EvaluateError(f'{path}: no such truth: give MOT text, a folder of it, or a bag')
-    if path.is_dir() and not _is_bag(path):
-        return _of_folder(path, cameras)
-    if path.is_dir() or path.suffix in ('.mcap', '.db3') or path.name == 'metadata.yaml':
+    if is_bag(path):
         return _known(path, of_bag(Bag(path)), cameras)
+    if path.is_dir():
+        return _of_folder(path, cameras)
     if len(cameras) != 1:
         raise EvaluateError(
             f'{path} is truth for one camera, but there are {len(cameras)} '
@@ -137,8 +142,12 @@ def read_truth(place: str | Path, cameras: Sequence[str]) -> dict[str, CameraTru
     return {cameras[0]: of_mot(read_mot(path))}
 
 
-def _is_bag(folder: Path) -> bool:
-    return any(p.suffix in ('.mcap', '.db3') for p in folder.iterdir())
+def is_bag(place: str | Path) -> bool:
+    """Whether a file or folder is a bag and not MOT text."""
+    path = Path(place)
+    if path.is_dir():
+        return any(p.suffix in FILES for p in path.iterdir())
+    return path.suffix in FILES or path.name == 'metadata.yaml'
 
 
 def _of_folder(folder: Path, cameras: Sequence[str]) -> dict[str, CameraTruth]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_ros.report import timeline
+from reid_ros.report import timeline, verdict
 from reid_ros.report.colours import hexadecimal
 from reid_ros.report.files import whole
 from reid_ros.report.strips import Picture
@@ -59,6 +59,7 @@ def write(
         file.write(_HEAD.format(css=CSS, title=html.escape(', '.join(cameras[:4]))))
         file.write(_summary(outcome, span / 1e9, stopped))
         file.write(_notes(outcome))
+        file.write(verdict.BEGIN + verdict.END)
         file.write(_timeline(outcome, span, cameras))
         file.write('<section><h2>People</h2><div class="people">')
         for person in outcome.persons[:MOST_PERSONS]:

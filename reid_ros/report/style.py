@@ -64,3 +64,27 @@ details[open] summary{margin-bottom:12px}
 @media(max-width:600px){header,main{padding:0 10px}header{padding-top:18px}section{padding:14px}
 img{height:120px}.time{column-gap:8px}.lanes span{max-width:56px}.who{max-width:76px}}
 """
+
+VERDICT = """
+:root{--wrong:#c62828;--open:#9aa4b0;--gone:#d5dae0}
+@media(prefers-color-scheme:dark){:root{--wrong:#ff6b60;--open:#77828f;--gone:#3a424c}}
+.verdict h3{display:inline;font-size:14px}
+.verdict .tiles{margin-bottom:14px;grid-template-columns:repeat(4,1fr)}
+@media(max-width:600px){.verdict .tiles{grid-template-columns:repeat(2,1fr)}}
+.verdict .tiles div{background:var(--ground)}
+.verdict details{margin-top:12px}
+.verdict td:first-child{width:190px}
+.verdict table+p{margin-top:8px}
+.verdict .time{row-gap:12px}
+.key{font-size:12px;color:var(--quiet);margin:14px 0 0}
+.key span{margin-right:16px;white-space:nowrap}
+rect.open,i.open{fill:var(--open);background:var(--open)}
+rect.gone,i.gone{fill:var(--gone);background:var(--gone)}
+rect.other{fill:var(--wrong)}
+i.own{background:var(--meter)}
+i.other{background:var(--meter);border-bottom:3px solid var(--wrong);border-radius:0}
+line.flip{stroke:var(--ink);stroke-width:2}
+i.flip{background:var(--ink);width:3px;border-radius:0}
+.scenes h3{display:block;margin:14px 0 6px}
+.scenes img{height:auto;width:325px;max-width:80vw}
+"""
