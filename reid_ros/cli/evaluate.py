@@ -95,6 +95,7 @@ def judge(
     truth: Mapping[str, CameraTruth],
     sources: Callable[[], Iterable[Source]],
     args: argparse.Namespace,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Scores:
     """Score a folder; writes scores.json, and the verdict into report.html where that is.
 
@@ -102,6 +103,7 @@ def judge(
         truth: of the cameras that have one.
         sources: opens the cameras again, for pictures of the worst moments.
         args: with `iou`, `visible` and `apart`.
+        stop: where it is true, no further pictures are looked for.
 
     Raises:
         ReidError: run and truth do not belong together; a file cannot be written.
@@ -119,7 +121,7 @@ def judge(
         file.write('\n')
     page = folder / 'report.html'
     if page.is_file():
-        insert(page, verdict(run, scores, sources))
+        insert(page, verdict(run, scores, sources, stop))
     if scores.unknown:
         print(f'no truth for {", ".join(scores.unknown)}: not scored', file=sys.stderr)
     return scores

@@ -255,7 +255,7 @@ def _process(args: argparse.Namespace, find: Callable[[], list[Source]], stop: A
         if failure is not None:
             raise failure
     # find() opens the cameras anew: their frames can be read once.
-    scores = evaluate.judge(folder, truth, find, args) if truth else None
+    scores = evaluate.judge(folder, truth, find, args, stop.asked) if truth else None
     _tell(args, outcome, folder, scores)
     status: int = stop.status
     return status

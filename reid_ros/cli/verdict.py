@@ -128,7 +128,12 @@ def _kept(name: str, kept: Kept, meaning: str) -> list[Line]:
     ]
 
 
-def verdict(run: Run, scores: Scores, sources: Callable[[], Iterable[Source]]) -> Verdict:
+def verdict(
+    run: Run,
+    scores: Scores,
+    sources: Callable[[], Iterable[Source]],
+    stop: Callable[[], bool] = lambda: False,
+) -> Verdict:
     """What the page shows; opens the sources only where there are moments to show."""
     from reid_ros.evaluate.story import pieces, worst
 
@@ -165,7 +170,7 @@ def verdict(run: Run, scores: Scores, sources: Callable[[], Iterable[Source]]) -
         tuple(_stretch(run, piece) for piece in told),
         run.start_ns,
         max(ends, default=run.start_ns),
-        tuple(_scenes(run, scores, worst(scores.seen, told), sources)),
+        tuple(_scenes(run, scores, worst(scores.seen, told), sources, stop)),
     )
 
 
@@ -177,7 +182,11 @@ def _stretch(run: Run, piece: Piece) -> Stretch:
 
 
 def _scenes(
-    run: Run, scores: Scores, moments: Sequence[Worst], sources: Callable[[], Iterable[Source]]
+    run: Run,
+    scores: Scores,
+    moments: Sequence[Worst],
+    sources: Callable[[], Iterable[Source]],
+    stop: Callable[[], bool],
 ) -> list[Scene]:
     """The pictures of the moments; a moment whose frames cannot be found has none."""
     from reid_ros.report.timeline import clock
@@ -188,7 +197,7 @@ def _scenes(
         for row in moment.rows:
             frames = wanted.setdefault(run.cameras[moment.piece.camera], {})
             frames.setdefault(int(people.frame[row]) - 1, {})[row] = b''
-    _fill(scores, wanted, sources)
+    _fill(scores, wanted, sources, stop)
     result = []
     for moment in moments:
         piece, camera = moment.piece, run.cameras[moment.piece.camera]
@@ -219,20 +228,20 @@ def _fill(
     scores: Scores,
     wanted: dict[str, dict[int, dict[int, bytes]]],
     sources: Callable[[], Iterable[Source]],
+    stop: Callable[[], bool],
 ) -> None:
     """Draw the wanted frames of each camera; reads no further than the last one."""
-    for source in sources() if wanted else ():
+    for source in sources() if wanted and not stop() else ():
         frames = wanted.get(source.camera, {})
         left = set(frames)
         if not left or source.live:
             continue
         with closing(source.frames()) as reader:  # type: ignore[type-var]
             for frame in reader:
-                if frame.index not in left:
-                    continue
-                left.discard(frame.index)
-                frames[frame.index] = _drawn(scores, frame, list(frames[frame.index]))
-                if not left:
+                if frame.index in left:
+                    left.discard(frame.index)
+                    frames[frame.index] = _drawn(scores, frame, list(frames[frame.index]))
+                if not left or stop():
                     break
 
 

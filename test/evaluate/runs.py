@@ -3,7 +3,7 @@
 import clips
 import cv2
 import numpy as np
-from clips import MS, S, STORE, message
+from clips import MS, STORE, S, message
 
 from reid_ros.report.recorder import CameraRecord, Recorder
 from reid_ros.types import Event, Frame, Moment, Sightings
