@@ -70,6 +70,8 @@ ROOMS = {
     'ros': ('config', 'lens', 'moments', 'pipeline', 'replay', 'scene', 'types', 'world'),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),
+    # The world before the live node; only what plays it needs ROS 2.
+    'demo': ('evaluate', 'report', 'types', 'world', '+ros'),
     # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
     'bench': (
         'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate', 'gallery',

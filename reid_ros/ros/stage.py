@@ -10,17 +10,19 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
+import rclpy
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Point, PoseWithCovariance, Quaternion
 from geometry_msgs.msg import Pose as PoseMessage
 from nav_msgs.msg import Odometry
-from rclpy.executors import Executor
+from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
@@ -251,6 +253,22 @@ class Stage:
 
     def _on_events(self, message: DiagnosticArray) -> None:
         self._events += [status_event(status) for status in message.status]
+
+
+@contextmanager
+def opened(cameras: Sequence[str], *, clock: bool = False, **options: bool) -> Iterator[Stage]:
+    """A stage with a node of its own, which ends with the block."""
+    context = rclpy.Context()
+    rclpy.init(args=[], context=context)
+    node = rclpy.create_node('reid_world', context=context)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        yield Stage(node, executor, cameras, clock=clock, **options)
+    finally:
+        executor.shutdown()
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
 
 
 def camera_info(shot: Shot, header: Header) -> CameraInfo:

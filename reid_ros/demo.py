@@ -1,0 +1,310 @@
+"""The demo: a world's cameras on real ROS 2 topics, the live node, and what it made of them.
+
+The world and the node are two processes that know each other only by topics, as cameras and a
+robot would be. The world waits for the node, so a slow machine takes longer and finds the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from reid_ros.evaluate.truth import CameraTruth
+from reid_ros.report.draw import Shown, draw
+from reid_ros.report.files import OutputError, whole
+from reid_ros.report.recorder import CameraRecord, Outcome, Recorder
+from reid_ros.types import Event, Frame, Moment, ReidError, Sightings, UInt8Array
+from reid_ros.world.clutter import disturb
+from reid_ros.world.scenario import Scenario
+from reid_ros.world.seeds import generator
+from reid_ros.world.values import Shot
+from reid_ros.world.world import World
+
+if TYPE_CHECKING:
+    from reid_ros.ros.stage import Stage
+
+APPEARANCE = 'colour'
+"""The vectors of the demo: the built-in baseline, until a trained network is shipped."""
+START_S = 40.0
+"""Longest wait for the node to come up."""
+QUALITY = 92  # of the JPEGs kept for the report
+PICTURE_HEIGHT = 360
+
+
+class DemoError(ReidError):
+    """The demo cannot be shown here: says why."""
+
+
+def parameters(world: World, appearance: str = APPEARANCE) -> dict[str, Any]:
+    """The node's settings for a world whose boxes come from its truth."""
+    names = [camera.name for camera in world.cameras]
+    return {
+        'camera_names': names,
+        'cameras': {name: {'detections': 'table'} for name in names},
+        'model': {'detector': 'none', 'appearance': appearance},
+        'topology': {'overlap': list(world.overlap), 'transit': list(world.transit)},
+        'late_frame_policy': 'process_all',
+        'silent_after_s': 2.0,
+    }
+
+
+@contextmanager
+def node(settings: Mapping[str, Any], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """The live node in a process of its own, which ends with the block.
+
+    Args:
+        settings: written to `config.yaml` in the folder, for whoever wants to run it again.
+        folder: also gets `node.log`.
+
+    Raises:
+        OutputError: the folder cannot be written.
+    """
+    file = folder / 'config.yaml'
+    with whole(file) as text:
+        # JSON is YAML too, and yaml stays in the room of the settings.
+        json.dump(settings, text, indent=1)
+        text.write('\n')
+    command = [
+        sys.executable, '-m', 'reid_ros', 'node', '--config', str(file),
+        '--ros-args', '-p', 'use_sim_time:=true', '-p', 'autostart:=true',
+    ]  # fmt: skip
+    # One thread each for the node's numerics and the world: there may be two cores.
+    threads = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), '1')
+    try:
+        log = (folder / 'node.log').open('wb')
+    except OSError as error:
+        raise OutputError(f'{folder}/node.log: {error.strerror}') from error
+    with log:
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env={**os.environ, **threads}, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+class Show:
+    """One performance of a world, recorded.
+
+    Args:
+        world: what is played.
+        folder: for the results; exists.
+        video: whether to write annotated videos.
+
+    Attributes:
+        best: for the picture, the moment at which most was known.
+    """
+
+    def __init__(self, world: World, folder: Path, video: bool = True) -> None:
+        self.world, self.folder = world, folder
+        records = [
+            CameraRecord(camera.name, f'/{camera.name}/image', camera.rate_hz)
+            for camera in world.cameras
+        ]
+        self.recorder = Recorder(folder, records, video)
+        self._jpegs: dict[str, list[tuple[int, int, bytes]]] = {c.name: [] for c in world.cameras}
+        self._truth: dict[str, list[Shot]] = {c.name: [] for c in world.cameras}
+        self._latest: dict[str, tuple[Frame, Sightings]] = {}
+        self._best: tuple[int, int, dict[str, tuple[Frame, Sightings]]] = (-1, 0, {})
+        self._moments = 0
+
+    def perform(
+        self,
+        stage: Stage,
+        alive: Callable[[], bool],
+        tell: Callable[[int], None] = lambda images: None,
+        stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Play the world on a stage; ends early where `stop` is true.
+
+        Raises:
+            StageError: the node does not answer.
+            OutputError: the results cannot be written.
+        """
+        for played in stage.play(self._boxed(stop), alive=alive):
+            self._take(played.shot, played.sightings, played.events)
+            tell(1)
+
+    def _boxed(self, stop: Callable[[], bool]) -> Iterator[tuple[Shot, Any]]:
+        world = self.world
+        for shot in world.shots():
+            if stop():
+                return
+            frame = shot.frame
+            rng = generator(
+                world.split, 'boxes', world.scenario.name, world.seed, frame.camera, frame.index
+            )
+            height, width = frame.image.shape[:2]
+            yield shot, disturb(shot.truth, width, height, rng).detections
+
+    def _take(self, shot: Shot, found: Sightings, events: list[Event]) -> None:
+        frame = shot.frame
+        found = dataclasses.replace(found, index=frame.index)
+        self.recorder.add([frame], Moment([found], events), {})
+        fine, data = cv2.imencode('.jpg', frame.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+        if fine:
+            self._jpegs[frame.camera].append((frame.index, frame.stamp_ns, data.tobytes()))
+        blank = np.empty((0, 0), np.uint8)
+        self._truth[frame.camera].append(
+            dataclasses.replace(
+                shot,
+                frame=dataclasses.replace(frame, image=np.empty((0, 0, 3), np.uint8)),
+                truth=dataclasses.replace(shot.truth, labels=blank),
+            )
+        )
+        self._latest[frame.camera] = frame, found
+        known = [set(f.persons[f.confirmed].tolist()) for _, f in self._latest.values()]
+        worth = sum(map(len, known)) + len(set().union(*known))
+        if worth > self._best[0] and len(self._latest) == len(self.world.cameras):
+            self._best = worth, self._moments, dict(self._latest)
+        self._moments += 1
+
+    def close(self, facts: Mapping[str, str], stopped: str = '') -> Outcome:
+        """Finish the files; writes `picture.png` beside them.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        outcome = self.recorder.close({}, facts, stopped)
+        picture = self.picture()
+        if picture is not None and not cv2.imwrite(str(self.folder / 'picture.png'), picture):
+            raise OutputError(f'{self.folder}/picture.png cannot be written')
+        return outcome
+
+    def picture(self) -> UInt8Array | None:
+        """(h, w, 3) all cameras at the moment when most was known; None before the first."""
+        _, moment, cameras = self._best
+        if not cameras:
+            return None
+        ledger, tiles = self.recorder.ledger, []
+        for name in (camera.name for camera in self.world.cameras):
+            frame, found = cameras[name]
+            persons = [ledger.person(name, t, moment) for t in found.tracks.tolist()]
+            labels = [f'#{p}' + ('' if ledger.confirmed(p) else '?') if p else '' for p in persons]
+            image = frame.image.copy()
+            draw(image, Shown(found.boxes, persons, labels, found.predicted), name)
+            scale = PICTURE_HEIGHT / image.shape[0]
+            size = round(image.shape[1] * scale), PICTURE_HEIGHT
+            tiles.append(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+            tiles.append(np.full((PICTURE_HEIGHT, 6, 3), 255, np.uint8))
+        result: UInt8Array = np.concatenate(tiles[:-1], axis=1)
+        return result
+
+    def truth(self) -> dict[str, CameraTruth]:
+        """Who truly was in the images that were played."""
+        return {name: _truth(shots) for name, shots in self._truth.items() if shots}
+
+    def sources(self) -> list[Kept]:
+        """The images that were played."""
+        return [Kept(name, frames) for name, frames in self._jpegs.items()]
+
+
+class Kept:
+    """The images of one camera, kept as JPEG: a `replay.Source`."""
+
+    live = False
+
+    def __init__(self, camera: str, frames: Sequence[tuple[int, int, bytes]]) -> None:
+        self.camera, self.place = camera, f'/{camera}/image'
+        self.rate_hz, self.length = 0.0, len(frames)
+        self.notes: list[str] = []
+        self._frames = frames
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames in order."""
+        for index, stamp_ns, data in self._frames:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            yield Frame(self.camera, stamp_ns, np.asarray(image, np.uint8), index)
+
+
+def _truth(shots: Sequence[Shot]) -> CameraTruth:
+    counts = [len(shot.truth) for shot in shots]
+    stamps = np.array([shot.frame.stamp_ns for shot in shots], np.int64)
+    return CameraTruth(
+        stamps,
+        True,
+        np.repeat(stamps, counts),
+        np.concatenate([shot.truth.persons for shot in shots]).astype(np.int64),
+        np.concatenate([shot.truth.boxes for shot in shots]).astype(np.float64),
+        np.concatenate([shot.truth.visible for shot in shots]).astype(np.float64),
+        np.zeros(sum(counts), np.bool_),
+    )
+
+
+def play(
+    scenario: Scenario,
+    seed: int,
+    folder: Path,
+    *,
+    video: bool = True,
+    tell: Callable[[int], None] = lambda images: None,
+    say: Callable[[str], None] = lambda text: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> tuple[Show, Outcome]:
+    """Perform a world before the live node and record it.
+
+    Args:
+        folder: for the results; exists.
+        tell: called with the number of images that are done.
+        say: called with what happens next, for people.
+        stop: asked before every image.
+
+    Raises:
+        WorldError: the scenario does not fit.
+        DemoError: the node did not come up, or went down.
+        OutputError: the results cannot be written.
+    """
+    from reid_ros.ros.stage import StageError, opened
+
+    world = World(scenario, seed)
+    settings = parameters(world)
+    say(
+        f'world {scenario.name}, seed {seed}: {len(world.people)} people, {len(world.cameras)} '
+        f'cameras, {len(world)} images of {scenario.seconds:g} s'
+    )
+    names = [camera.name for camera in world.cameras]
+    show = Show(world, folder, video)
+    try:
+        with node(settings, folder) as process, opened(names, clock=True) as stage:
+
+            def alive() -> bool:
+                return process.poll() is None
+
+            stage.wait(START_S, alive)
+            say(f'the node is up: /{names[0]}/image ... -> /{names[0]}/sightings, /reid/events')
+            show.perform(stage, alive, tell, stop)
+    except StageError as error:
+        show.recorder.abandon()
+        raise DemoError(f'{error}\n{_last(folder / "node.log")}') from error
+    except BaseException:
+        show.recorder.abandon()
+        raise
+    facts = {
+        'world': f'{scenario.name}, seed {seed}',
+        'detector': 'true boxes, disturbed: misses, shaking edges, ghosts',
+        'appearance': settings['model']['appearance'],
+    }
+    return show, show.close(facts, 'stopped' if stop() else '')
+
+
+def _last(log: Path, lines: int = 8) -> str:
+    """The end of the node's log."""
+    text = log.read_text(encoding='utf-8', errors='replace').splitlines()
+    return '\n'.join([f'{log}:', *text[-lines:]])
