@@ -8,11 +8,13 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray, UInt32Array
+from reid_ros.types import DoubleArray, FloatArray, IntArray, UInt32Array
 from reid_ros.world.body import Body
-from reid_ros.world.fabric import COLUMNS, sheet
+from reid_ros.world.cloth import COLUMNS
+from reid_ros.world.fabric import sheet
 from reid_ros.world.outfit import Outfit
-from reid_ros.world.tubes import JOINT, Ring, Tube, tubes
+from reid_ros.world.shape import JOINT, Ring, Tube
+from reid_ros.world.tubes import tubes
 from reid_ros.world.walk import JOINTS, Skeleton
 
 LEVELS = 3
@@ -32,6 +34,7 @@ class Look:
         sizes: (r, 3) float64 semi-axes, metres.
         spreads: (r, 2) float64: see `tubes.Ring`.
         before, after: (r,) int64: neighbours along the tube, for its direction.
+        behind: (r,) float64 metres: see `tubes.Tube`.
         dome: (r, 2) float64: sine and cosine by which a tube's end is rounded; 0, 1 elsewhere.
         rows: (r,) float32: row of the paint.
         links: (s,) int64: the ring at the start of each slice; the next ring ends it.
@@ -47,6 +50,7 @@ class Look:
     spreads: DoubleArray
     before: IntArray
     after: IntArray
+    behind: DoubleArray
     dome: DoubleArray
     rows: FloatArray
     links: IntArray
@@ -84,6 +88,7 @@ def look(body: Body, outfit: Outfit) -> Look:
     rings: list[Ring] = []
     before: list[int] = []
     after: list[int] = []
+    behind: list[float] = []
     dome: list[tuple[float, float]] = []
     rows: list[float] = []
     links: list[int] = []
@@ -99,6 +104,7 @@ def look(body: Body, outfit: Outfit) -> Look:
             here = min(max(start + place, first), last)
             before.append(max(here - 1, first))
             after.append(min(here + 1, last))
+            behind.append(tube.behind)
             dome.append(end)
             rows.append(base + min(max(ring.at, 0.0), 1.0) * (tube.rows - 0.1) + 0.05)
             rings.append(ring)
@@ -119,6 +125,7 @@ def look(body: Body, outfit: Outfit) -> Look:
         spreads=np.array([ring.spread for ring in rings]),
         before=np.array(before, np.int64),
         after=np.array(after, np.int64),
+        behind=np.array(behind),
         dome=np.array(dome),
         rows=np.array(rows, np.float32),
         links=np.array(links, np.int64),
@@ -206,8 +213,3 @@ def _foot(joints: DoubleArray, side: str) -> DoubleArray:
     left = np.array([-along[1], along[0], 0.0])
     left /= max(float(np.linalg.norm(left)), 1e-6)
     return np.stack([np.cross(along, left), left, along], axis=1)
-
-
-def visible_tubes(own: Look, height_px: float) -> BoolArray:
-    """(s,) which slices are drawn of somebody of that height in the image."""
-    return own.least_px <= height_px

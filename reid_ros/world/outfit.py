@@ -61,7 +61,7 @@ class Garment:
 
     Attributes:
         kind: what it is, an UpperKind or a LowerKind.
-        colour: its name in the palette.
+        colour: its name in the palette; 'bare' where legs wear nothing.
         bgr: the tone.
         pattern: what is printed or woven on it; rings run around the body, stripes along it.
         second: the tone of the pattern.
@@ -123,8 +123,9 @@ def draw(rng: np.random.Generator) -> Outfit:
     """Someone's looks, from the palette."""
     skin = _near(SKINS[_pick(rng, (0.16, 0.24, 0.24, 0.16, 0.12, 0.08))], rng, 0.05)
     hair = _near(HAIRS[_pick(rng, [share for _, share in HAIRS])][0], rng, 0.12)
+    shares: dict[HairStyle, float]
     shares = {'short': 0.5, 'long': 0.19, 'bob': 0.1, 'bun': 0.08, 'curly': 0.06, 'bald': 0.07}
-    style: HairStyle = _among(shares, rng)
+    style = _among(shares, rng)
     return _dressed(skin, hair, style, rng)
 
 
@@ -139,9 +140,9 @@ def change(outfit: Outfit, rng: np.random.Generator) -> Outfit:
 
 def with_bag(outfit: Outfit, rng: np.random.Generator, kind: BagKind | None = None) -> Outfit:
     """The same clothes and a bag of that kind, or of a drawn one."""
-    if kind is None:
-        kind = _among({'backpack': 0.5, 'shoulder bag': 0.3, 'handbag': 0.2}, rng)
-    return replace(outfit, bag=kind, bag_bgr=_tone(UPPER_SHARES, rng)[1])
+    shares: dict[BagKind, float] = {'backpack': 0.5, 'shoulder bag': 0.3, 'handbag': 0.2}
+    bag = _among(shares, rng) if kind is None else kind
+    return replace(outfit, bag=bag, bag_bgr=_tone(UPPER_SHARES, rng)[1])
 
 
 def with_coat(outfit: Outfit, rng: np.random.Generator) -> Outfit:
@@ -200,6 +201,7 @@ def _upper(feminine: bool, rng: np.random.Generator) -> tuple[Garment, float]:
         rng,
     )  # fmt: skip
     colour, bgr = _tone(UPPER_SHARES, rng)
+    shares: dict[Pattern, float]
     shares = {'plain': 0.62, 'rings': 0.09, 'stripes': 0.04, 'check': 0.06, 'block': 0.08}
     shares['logo'] = 0.14 if kind in ('t-shirt', 'hoodie') else 0.0
     if kind in ('coat', 'jacket', 'dress'):
@@ -219,21 +221,24 @@ def _upper(feminine: bool, rng: np.random.Generator) -> tuple[Garment, float]:
 
 
 def _lower(feminine: bool, dress: bool, skin: Colour, rng: np.random.Generator) -> Garment:
-    shares = {'trousers': 0.45, 'jeans': 0.37, 'leggings': 0.01, 'shorts': 0.14, 'skirt': 0.0}
+    shares: dict[LowerKind, float]
+    shares = {'trousers': 0.84, 'leggings': 0.01, 'shorts': 0.14, 'skirt': 0.0}
     if feminine:
         shares = {
-            'trousers': 0.3, 'jeans': 0.33, 'leggings': 0.13, 'shorts': 0.08, 'skirt': 0.16,
+            'trousers': 0.63, 'leggings': 0.13, 'shorts': 0.08, 'skirt': 0.16,
         }  # fmt: skip
     if dress:
         shares = {'leggings': 1.0}
     kind: LowerKind = _among(shares, rng)
     colour, bgr = _tone(LOWER_SHARES, rng)
-    if kind == 'jeans':
-        colour, bgr = ('black', bgr) if rng.random() < 0.2 else ('blue', (0, 0, 0))
-        bases = TONES['black'] if colour == 'black' else JEANS
-        bgr = _near(bases[int(rng.integers(len(bases)))], rng, 0.1)
+    if kind == 'trousers':
+        # Blue trousers are mostly jeans, black ones are as often as not, others hardly ever.
+        denim = {'blue': 0.8, 'black': 0.4}.get(colour, 0.0)
+        kind = 'jeans' if rng.random() < denim else 'trousers'
+        if kind == 'jeans' and colour == 'blue':
+            bgr = _near(JEANS[int(rng.integers(len(JEANS)))], rng, 0.1)
     if dress and rng.random() < 0.5:
-        bgr = skin
+        colour, bgr = 'bare', skin
     limb = {'shorts': float(rng.uniform(0.6, 1.0)), 'skirt': float(rng.uniform(0.6, 1.4))}
     loose = {'trousers': 0.016, 'jeans': 0.011, 'leggings': 0.001, 'shorts': 0.026, 'skirt': 0.02}
     width = loose[kind] * float(rng.uniform(0.7, 1.4))
@@ -257,6 +262,7 @@ def _tone(shares: Mapping[str, float], rng: np.random.Generator) -> tuple[str, C
 
 def _near(bgr: Colour, rng: np.random.Generator, spread: float) -> Colour:
     """A tone that few would call another colour: brighter or darker, a little off in hue."""
-    factor = 1 + spread * rng.uniform(-1, 1) + 0.25 * spread * rng.uniform(-1, 1, 3)
-    b, g, r = np.clip(np.rint(np.asarray(bgr) * factor), 0, 255).astype(int).tolist()
+    step = spread * (rng.uniform(-1, 1) + 0.25 * rng.uniform(-1, 1, 3))
+    tone = np.asarray(bgr) + step * np.maximum(bgr, 60)
+    b, g, r = np.clip(np.rint(tone), 0, 255).astype(int).tolist()
     return b, g, r

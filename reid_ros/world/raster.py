@@ -10,7 +10,7 @@ import numpy as np
 
 from reid_ros.lens import View
 from reid_ros.types import AnyArray, FloatArray, IntArray, UInt8Array
-from reid_ros.world.fabric import COLUMNS
+from reid_ros.world.cloth import COLUMNS
 from reid_ros.world.figure import LEVELS, Figure
 from reid_ros.world.shadow import cast
 from reid_ros.world.spans import (
@@ -87,8 +87,9 @@ def draw(canvas: Canvas, figures: Sequence[Figure], view: View, light: Light) ->
             paint = figures[k].look.paint[level]
             count = brush.stroke(k, covered, run, found.tube, paint, level, float(bright[k]))
             whole[k] = _whole(count, boxes[k], view)
-    brush.soften(boxes)
-    seen = np.bincount(labels.ravel(), minlength=n + 1)[1 : n + 1].astype(np.int64)
+    brush.finish(boxes)
+    counts = cv2.calcHist([labels], [0], None, [256], [0, 256])
+    seen = counts.ravel()[1 : n + 1].astype(np.int64)
     return Drawn(labels, boxes, np.maximum(whole, seen.astype(np.float32)), seen)
 
 
@@ -97,13 +98,12 @@ class _Brush:
 
     def __init__(self, canvas: Canvas, labels: UInt8Array, light: Light) -> None:
         self._canvas = canvas
-        self._image = canvas.image.reshape(-1, 3)
+        self._colours = np.zeros(labels.shape, np.uint32)
         self._depth = canvas.depth.reshape(-1)
         self._labels = labels.reshape(-1)
-        self._parts = np.zeros(labels.shape, np.uint8)
+        self._parts: UInt8Array = np.zeros_like(labels)
         self._owner = np.zeros(labels.size, np.int32)
         self._light = light
-        self._glow = np.append(light.colour, 0).astype(np.float32)
 
     def stroke(
         self,
@@ -117,40 +117,45 @@ class _Brush:
     ) -> int:
         """Paint figure `number`, the spans `run`; pixels it would fill were it alone."""
         count, first = covered.count[run], covered.first[run]
-        ends = np.cumsum(count)
+        ends = count.cumsum()
         total = int(ends[-1])
-        order = np.arange(total, dtype=np.int64)
-        which = np.repeat(np.arange(len(count), dtype=np.int64), count)
         begins = ends - count
-        pixel = order + np.take(first - begins, which)
-        t = (order - np.take(begins, which)).astype(np.float32)
-        start, step = covered.start[:, run], covered.step[:, run]
-        u = np.take(step[ACROSS], which) * t + np.take(start[ACROSS], which)
+        order = np.arange(total)
+        which = np.repeat(np.arange(len(count)), count)
+        pixel = order + (first - begins).take(which)
+        # Everything linear in a row is counted from the figure's first candidate.
+        at = order.astype(np.float32)
+        step = covered.step[:, run]
+        start = covered.start[:, run] - step * begins.astype(np.float32)
+        u = step[ACROSS].take(which) * at + start[ACROSS].take(which)
         s = np.sqrt(np.maximum(1 - u * u, 0))
-        z = np.take(step[DEPTH], which) * t + np.take(start[DEPTH], which)
-        z -= np.take(covered.bulge[run], which) * s
+        z = step[DEPTH].take(which) * at + start[DEPTH].take(which)
+        z -= covered.bulge[run].take(which) * s
         won = self._nearest(pixel, z, order)
-        ahead = np.take(z, won) < np.take(self._depth, np.take(pixel, won))
+        ahead = z.take(won) < self._depth.take(pixel.take(won))
         shown = won[ahead]
-        place = np.take(pixel, shown)
-        which, t, u, s = (np.take(values, shown) for values in (which, t, u, s))
-        self._depth[place] = np.take(z, shown)
+        place = pixel.take(shown)
+        which, at, u, s = (values.take(shown) for values in (which, at, u, s))
+        self._depth[place] = z.take(shown)
         self._labels[place] = number + 1
         code = (tubes[covered.slice[run]] * 11 + number * 37) % 255 + 1
         self._parts.reshape(-1)[place] = np.take(code.astype(np.uint8), which)
-        slant = np.take(step[PLAIN], which) * t + np.take(start[PLAIN], which)
-        slant += np.take(covered.side[run], which) * u + np.take(covered.face[run], which) * s
-        row = np.take(step[ROW], which) * t + np.take(start[ROW], which)
-        arc = np.take(_ARC, (u * (_STEPS / 2 - 1) + _STEPS / 2).astype(np.int64), mode='clip')
-        arc = np.take(covered.turn[run], which) * arc + np.take(covered.column[run], which)
+        slant = step[PLAIN].take(which) * at + start[PLAIN].take(which)
+        slant += covered.side[run].take(which) * u + covered.face[run].take(which) * s
+        row = step[ROW].take(which) * at + start[ROW].take(which)
+        arc = _ARC.take((u * (_STEPS / 2 - 1) + _STEPS / 2).astype(np.int64), mode='clip')
+        arc = covered.turn[run].take(which) * arc + covered.column[run].take(which)
         columns = COLUMNS >> level
         # Two turns ahead, so that it is positive before it is cut to whole columns.
         column = (arc * (columns / (2 * np.pi)) + 2 * columns).astype(np.int64) & (columns - 1)
         index = (row.astype(np.int64) >> level) * columns + column
-        colour = np.take(paint.reshape(-1), index, mode='clip').view(np.uint8).reshape(-1, 4)
-        shade = self._shade(slant, s, bright)
-        lit = np.minimum(colour * (shade[:, None] * self._glow), 255)
-        self._image[place] = lit[:, :3].astype(np.uint8)
+        colour = np.take(paint.reshape(-1), index, mode='clip').view(np.uint8).reshape(1, -1, 4)
+        shade = self._shade(slant, s, bright)[None]
+        planes = [shade * factor for factor in self._light.colour]
+        if shade.size:
+            glow = cv2.merge([*planes, shade])
+            lit = cv2.multiply(colour, glow, dtype=cv2.CV_8U)
+            self._colours.reshape(-1)[place] = lit.reshape(-1, 4).view(np.uint32)[:, 0]
         return len(won)
 
     def _nearest(self, pixel: IntArray, z: FloatArray, order: IntArray) -> IntArray:
@@ -161,11 +166,11 @@ class _Brush:
         """
         owner = self._owner
         owner[pixel] = order
-        rivals = np.flatnonzero(z < np.take(z, np.take(owner, pixel)))
+        rivals = np.flatnonzero(z < z.take(owner.take(pixel)))
         while len(rivals):
             owner[pixel[rivals]] = rivals
             rivals = rivals[z[rivals] < z[owner[pixel[rivals]]]]
-        return np.flatnonzero(np.take(owner, pixel) == order)
+        return np.flatnonzero(owner.take(pixel) == order)
 
     def _shade(self, slant: FloatArray, facing: FloatArray, bright: float) -> FloatArray:
         """Lambert's law, softened as by light from all around; darker towards the outline."""
@@ -176,18 +181,21 @@ class _Brush:
         )
         return result
 
-    def soften(self, boxes: FloatArray) -> None:
-        """Blur the outlines of people and of their parts by a pixel, as a lens does."""
+    def finish(self, boxes: FloatArray) -> None:
+        """Lay the people over the picture, their outlines blurred by a pixel as a lens does."""
         height, width = self._parts.shape
-        x0, y0 = np.floor(np.maximum(boxes[:, :2].min(axis=0) - 2, 0)).astype(int).tolist()
-        x1, y1 = np.ceil(np.minimum(boxes[:, 2:].max(axis=0) + 2, (width, height))).astype(int)
+        low = np.floor(np.maximum(boxes[:, :2].min(axis=0) - 2, 0))
+        high = np.ceil(np.minimum(boxes[:, 2:].max(axis=0) + 2, (width, height)))
+        x0, y0, x1, y1 = int(low[0]), int(low[1]), int(high[0]), int(high[1])
         if x1 <= x0 or y1 <= y0:
             return
-        region = slice(y0, int(y1)), slice(x0, int(x1))
-        parts, image = self._parts[region], self._canvas.image[region]
+        region = slice(y0, y1), slice(x0, x1)
+        parts, image = np.ascontiguousarray(self._parts[region]), self._canvas.image[region]
+        colours = np.ascontiguousarray(self._colours[region]).view(np.uint8)
+        colours = colours.reshape(*parts.shape, 4)
+        sharp = cv2.copyTo(cv2.cvtColor(colours, cv2.COLOR_BGRA2BGR), parts, image.copy())
         edge = cv2.morphologyEx(parts, cv2.MORPH_GRADIENT, np.ones((2, 2), np.uint8))
-        soft = cv2.blur(image, (3, 3))
-        np.copyto(image, cv2.copyTo(soft, edge, image.copy()))
+        image[...] = cv2.copyTo(cv2.blur(sharp, (3, 3)), edge, sharp)
 
 
 def _boxes(found: Slices, n: int) -> FloatArray:
@@ -204,7 +212,7 @@ def _boxes(found: Slices, n: int) -> FloatArray:
 
 def _whole(count: int, box: FloatArray, view: View) -> float:
     """Pixels of a body of which `count` are inside the image."""
-    x0, y0, x1, y1 = box.tolist()
+    x0, y0, x1, y1 = map(float, box)
     area = (x1 - x0) * (y1 - y0)
     shown = max(min(x1, view.width) - max(x0, 0.0), 0.0)
     shown *= max(min(y1, view.height) - max(y0, 0.0), 0.0)

@@ -16,8 +16,8 @@ NEAR_M = 0.15
 """What is nearer to the camera is not drawn."""
 # Columns of the table of a span, which changes linearly from pixel to pixel.
 ACROSS, DEPTH, PLAIN, ROW = range(4)
-_OUTLINE_U = np.array([[-1, 1, 1, -1], [1, 1, -1, -1]], np.float32)
-_OUTLINE_V = np.array([[0, 0, 1, 1], [0, 1, 1, 0]], np.float32)
+# Of the four edges of a slice: place across and its change, place along and its change.
+_OUTLINE = np.array([[-1, 1, 1, -1], [2, 0, -2, 0], [0, 0, 1, 1], [0, 1, 0, -1]], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def project(view: View, points: DoubleArray) -> DoubleArray:
 
 def heights(figures: Sequence[Figure], view: View) -> FloatArray:
     """(n,) pixels, roughly, that each person is high; 0 where wholly behind the camera."""
-    middle = np.array([f.ground + (0.0, 0.0, 0.5 * f.height) for f in figures])
+    middle = np.array([np.add(f.ground, (0.0, 0.0, 0.5 * f.height)) for f in figures])
     away = np.linalg.norm(middle - view.pose.position, axis=1)
     tall = np.array([f.height for f in figures])
     ahead = view.pose.inside(middle)[:, 2] > -tall
@@ -108,6 +108,7 @@ def slices(figures: Sequence[Figure], height_px: FloatArray, view: View, light: 
     after = np.concatenate([own.after + k for own, k in zip(looks, starts)])
     dome = np.concatenate([own.dome for own in looks])
     rows = np.concatenate([own.rows for own in looks])
+    behind = np.concatenate([own.behind for own in looks])
     centres = view.pose.inside(np.concatenate([f.centres for f in figures]))
     axes = view.pose.rotation.T @ np.concatenate([f.axes for f in figures])
     toward = _unit(-centres)
@@ -131,7 +132,9 @@ def slices(figures: Sequence[Figure], height_px: FloatArray, view: View, light: 
     table = _shading(along, toward, right, dome, half, (before, after), centres, view, light)
     column = np.arctan2(to_right[:, 0], to_right[:, 1])
     turn = -np.sin(column) * to_camera[:, 1] + np.cos(column) * to_camera[:, 0]
-    ends = np.column_stack([centres[:, 2], tilt, bulge * dome[:, 1], *table, rows, column])
+    ends = np.column_stack(
+        [centres[:, 2] + behind, tilt, bulge * dome[:, 1], *table, rows, column]
+    )
     ends = ends.astype(np.float32)
     wanted = [own.least_px <= tall for own, tall in zip(looks, height_px)]
     first = np.concatenate([own.links[w] + k for own, w, k in zip(looks, wanted, starts)])
@@ -149,38 +152,43 @@ def slices(figures: Sequence[Figure], height_px: FloatArray, view: View, light: 
 
 def spans(found: Slices, width: int, height: int) -> Spans:
     """The pixels of all slices inside the image: those whose centre is covered."""
-    ys = found.corners[:, :, 1]
+    ys, xs = found.corners[:, :, 1], found.corners[:, :, 0]
     top = np.clip(np.ceil(ys.min(axis=1) - 0.5), 0, height).astype(np.int64)
     bottom = np.clip(np.ceil(ys.max(axis=1) - 0.5), 0, height).astype(np.int64)
-    xs = found.corners[:, :, 0]
-    inside = (xs.max(axis=1) > 0) & (xs.min(axis=1) < width)
-    lines = np.where(inside, np.maximum(bottom - top, 0), 0)
+    within = (xs.max(axis=1) > 0) & (xs.min(axis=1) < width)
+    lines = np.where(within, np.maximum(bottom - top, 0), 0)
     at = np.repeat(np.arange(len(lines)), lines)
-    y = np.arange(len(at)) - np.repeat(np.cumsum(lines) - lines - top, lines)
-    # Where the four edges of the outline cross the row, and where on the edge.
-    centre = (y + 0.5).astype(np.float32)[:, None]
-    corners = found.corners[at]
-    y0, x0 = corners[:, :, 1], corners[:, :, 0]
-    y1, x1 = y0[:, (1, 2, 3, 0)], x0[:, (1, 2, 3, 0)]
-    crosses = (y0 <= centre) != (y1 <= centre)
-    share = (centre - y0) / np.where(crosses, y1 - y0, np.float32(1))
-    x = x0 + share * (x1 - x0)
-    far = np.float32(1e9)
-    low, high = np.where(crosses, x, far), np.where(crosses, x, -far)
-    edges = low.argmin(axis=1), high.argmax(axis=1)
-    row = np.arange(len(at))
-    left, right = low[row, edges[0]], high[row, edges[1]]
-    begin = np.clip(np.ceil(left - 0.5), 0, width).astype(np.int64)
-    count = np.clip(np.ceil(right - 0.5), 0, width).astype(np.int64) - begin
+    y = np.arange(len(at)) - np.take(np.cumsum(lines) - lines - top, at)
+    left, right = _crossings(found, at, (y + 0.5).astype(np.float32))
+    begin = np.clip(np.ceil(left[0] - 0.5), 0, width).astype(np.int64)
+    count = np.clip(np.ceil(right[0] - 0.5), 0, width).astype(np.int64) - begin
     kept = np.flatnonzero(count > 0)
-    at, y, begin, count, row = at[kept], y[kept], begin[kept], count[kept], row[kept]
-    left, right = left[kept], right[kept]
-    us, vs = [], []
-    for edge in (edges[0][kept], edges[1][kept]):
-        s = share[row, edge]
-        us.append(_OUTLINE_U[0, edge] + s * (_OUTLINE_U[1, edge] - _OUTLINE_U[0, edge]))
-        vs.append(_OUTLINE_V[0, edge] + s * (_OUTLINE_V[1, edge] - _OUTLINE_V[0, edge]))
-    return _tabled(found, at, y * width + begin, count, (left, right, begin), us, vs)
+    at, y, begin, count = at[kept], y[kept], begin[kept], count[kept]
+    first = y * width + begin
+    return _tabled(found, at, first, count, begin, left[:, kept], right[:, kept])
+
+
+def _crossings(found: Slices, at: IntArray, centre: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """(3, n) twice: x, place across and place along where a row enters and leaves its slice."""
+    left = np.empty((3, len(at)), np.float32)
+    left[0] = 1e9
+    right = -left
+    for edge in range(4):
+        start, end = found.corners[:, edge], found.corners[:, (edge + 1) % 4]
+        rise = end[:, 1] - start[:, 1]
+        flat = rise == 0
+        per_row = np.where(flat, 0, 1 / np.where(flat, 1, rise))
+        x0, y0, y1 = (np.take(values, at) for values in (start[:, 0], start[:, 1], end[:, 1]))
+        share = (centre - y0) * np.take(per_row, at)
+        x = x0 + share * np.take(end[:, 0] - start[:, 0], at)
+        crosses = (y0 <= centre) != (y1 <= centre)
+        u = _OUTLINE[0, edge] + share * _OUTLINE[1, edge]
+        v = _OUTLINE[2, edge] + share * _OUTLINE[3, edge]
+        for side, better in ((left, x < left[0]), (right, x > right[0])):
+            better &= crosses
+            for row, values in enumerate((x, u, v)):
+                np.copyto(side[row], values, where=better)
+    return left, right
 
 
 def _tabled(
@@ -188,25 +196,27 @@ def _tabled(
     at: IntArray,
     first: IntArray,
     count: IntArray,
-    x: tuple[FloatArray, FloatArray, IntArray],
-    us: list[FloatArray],
-    vs: list[FloatArray],
+    begin: IntArray,
+    left: FloatArray,
+    right: FloatArray,
 ) -> Spans:
-    left, right, begin = x
-    near, change = found.ends[at, 0], found.ends[at, 1] - found.ends[at, 0]
-    per_pixel = 1 / np.maximum(right - left, np.float32(1e-3))
-    lead = (begin + np.float32(0.5)) - left
-    middle = near + change * (0.5 * (vs[0] + vs[1]))[:, None]
+    per_pixel = 1 / np.maximum(right[0] - left[0], np.float32(1e-3))
+    lead = (begin + np.float32(0.5)) - left[0]
+    half = np.float32(0.5) * (left[2] + right[2])
+    near = np.ascontiguousarray(found.ends[:, 0].T)
+    change = np.ascontiguousarray(found.ends[:, 1].T) - near
     depth, tilt, bulge, plain, side, face, rows, column = range(8)
+
+    def along(kind: int, *places: FloatArray) -> list[FloatArray]:
+        begins, slopes = np.take(near[kind], at), np.take(change[kind], at)
+        return [begins + slopes * place for place in places]
+
+    ends = [[left[1], right[1]], *(along(k, left[2], right[2]) for k in (depth, plain, rows))]
+    # A leaning ellipse is nearer on one side: linear across, as its depth is.
+    (leaning,) = along(tilt, half)
+    ends[1] = [z - leaning * u for z, u in zip(ends[1], ends[0])]
     start = np.empty((4, len(at)), np.float32)
     step = np.empty((4, len(at)), np.float32)
-    ends = [(us[0], us[1])]
-    ends += [
-        (near[:, k] + change[:, k] * vs[0], near[:, k] + change[:, k] * vs[1])
-        for k in (depth, plain, rows)
-    ]
-    # A leaning ellipse is nearer on one side: linear across, as its depth is.
-    ends[1] = (ends[1][0] - middle[:, tilt] * us[0], ends[1][1] - middle[:, tilt] * us[1])
     for k, (a, b) in enumerate(ends):
         step[k] = (b - a) * per_pixel
         start[k] = a + lead * step[k]
@@ -216,11 +226,11 @@ def _tabled(
         count=count,
         start=start,
         step=step,
-        bulge=np.ascontiguousarray(middle[:, bulge]),
-        side=np.ascontiguousarray(middle[:, side]),
-        face=np.ascontiguousarray(middle[:, face]),
-        column=np.ascontiguousarray(middle[:, column]),
-        turn=found.turn[at],
+        bulge=along(bulge, half)[0],
+        side=along(side, half)[0],
+        face=along(face, half)[0],
+        column=along(column, half)[0],
+        turn=np.take(found.turn, at),
     )
 
 
@@ -235,7 +245,7 @@ def _shading(
     view: View,
     light: Light,
 ) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
-    """(r,) of the light: what the rings' tilt catches, what their sides do, what their face does."""
+    """(r,) of the light: caught by the rings' tilt, by their sides, by their face."""
     before, after = neighbours
     length = np.linalg.norm(centres[after] - centres[before], axis=1)
     slope = (half[before] - half[after]) / np.maximum(length, 0.02)

@@ -2,64 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from reid_ros.world import head
 from reid_ros.world.body import Body
 from reid_ros.world.outfit import Outfit
-from reid_ros.world.walk import JOINTS
-
-JOINT = {name: index for index, name in enumerate(JOINTS)}
-PELVIS, CHEST, WAIST, HEAD, LEFT_FOOT, RIGHT_FOOT, LEVEL, VISOR = range(8)
-"""Frames that offsets and sizes are told in; WAIST lies between PELVIS and CHEST, LEVEL is turned
-by the pelvis's heading only. Feet and VISOR are tipped over: their 'forward' is up."""
-Sizes = tuple[float, float, float]
-SIDES = (('left', 1.0), ('right', -1.0))
-FINE = 90.0
-"""Pixels: details of smaller people are not drawn."""
-
-
-class Ring(NamedTuple):
-    """One ellipsoid of a tube.
-
-    Attributes:
-        joints: (joint, weight): the centre before the offset.
-        frame: axes of offset and size.
-        offset: metres forward, left, up.
-        size: semi-axes forward, left, up, metres.
-        at: 0 to 1, where in the tube's paint.
-        spread: what the feet's and the knees' distance along the heading adds to the size
-            forward: a skirt makes room for the stride.
-    """
-
-    joints: tuple[tuple[int, float], ...]
-    frame: int
-    offset: Sizes
-    size: Sizes
-    at: float
-    spread: tuple[float, float] = (0.0, 0.0)
-
-
-class Tube(NamedTuple):
-    """A chain of ellipsoids under one skin.
-
-    Attributes:
-        name: says how it is painted.
-        rings: from one end to the other.
-        ends: which ends are closed by a dome.
-        rows: height of its paint, a multiple of 4.
-        least_px: it is left out where the person is lower than this in the image.
-    """
-
-    name: str
-    rings: tuple[Ring, ...]
-    ends: tuple[bool, bool]
-    rows: int
-    least_px: float = 0.0
+from reid_ros.world.shape import (
+    CHEST,
+    HEAD,
+    JOINT,
+    LEFT_FOOT,
+    LEVEL,
+    PELVIS,
+    RIGHT_FOOT,
+    SIDES,
+    WAIST,
+    Joints,
+    Ring,
+    Sizes,
+    Tube,
+)
 
 
 def tubes(body: Body, outfit: Outfit) -> list[Tube]:
     """Everything that is drawn of this person, naked parts first."""
-    result = [_neck(body), *_head(body, outfit)]
+    result = [_neck(body), *head.tubes(body, outfit)]
     for side, sign in SIDES:
         result += [_arm(side, sign, body, outfit), _hand(side, body)]
         result += [_leg(side, sign, body, outfit), _shoe(side, body, outfit)]
@@ -78,20 +43,8 @@ def tubes(body: Body, outfit: Outfit) -> list[Tube]:
     return result
 
 
-def _level(body: Body, f: float, size: Sizes, forward: float = 0.0, at: float = 0.0) -> Ring:
-    """A ring at f of the trunk's height: 0 = hip joints, 1 = shoulder joints."""
-    g = min(max(f, 0.0), 1.0)
-    joints = (
-        (JOINT['left_hip'], 0.5 * (1 - g)),
-        (JOINT['right_hip'], 0.5 * (1 - g)),
-        (JOINT['left_shoulder'], 0.5 * g),
-        (JOINT['right_shoulder'], 0.5 * g),
-    )
-    frame = PELVIS if f < 0.25 else WAIST if f < 0.6 else CHEST
-    return Ring(joints, frame, (forward, 0.0, (f - g) * body.trunk), size, at)
-
-
-def _limb(names: tuple[str, str, str], t: float) -> tuple[tuple[int, float], ...]:
+def _limb(names: tuple[str, str, str], t: float) -> Joints:
+    """The point at t of a limb: 0 = its first joint, 1 = its second, 2 = its last."""
     first, second = (names[0], names[1]) if t <= 1 else (names[1], names[2])
     t = t if t <= 1 else t - 1
     return (JOINT[first], 1 - t), (JOINT[second], t)
@@ -105,8 +58,8 @@ def trunk_span(body: Body, outfit: Outfit) -> tuple[float, float]:
             if outfit.hem < 1
             else (body.thigh + (outfit.hem - 1) * body.shank)
         )
-        return -leg / body.trunk, 1.12
-    return -outfit.hem * body.thigh / body.trunk - 0.04, 1.12
+        return -leg / body.trunk, 1.13
+    return -outfit.hem * body.thigh / body.trunk - 0.04, 1.13
 
 
 def _trunk(body: Body, outfit: Outfit) -> Tube:
@@ -126,9 +79,10 @@ def _trunk(body: Body, outfit: Outfit) -> Tube:
         (0.56, 0.5 * (waist + chest) + loose, 0.5 * (wd + cd) + d, 0.3 * b.belly + 0.004),
         (0.74, chest * 1.03 + d, cd * 0.98 + d, bust),
         (0.88, 0.46 * b.shoulder_breadth, 0.84 * cd + d, 0.3 * bust),
-        (0.985, 0.455 * b.shoulder_breadth + 0.3 * d, 0.072 + 0.5 * d, -0.008),
-        (1.055, 0.27 * b.shoulder_breadth + 0.3 * d, 0.066 + 0.4 * d, -0.01),
-        (1.115, b.neck_radius + 0.014, b.neck_radius + 0.014, -0.004),
+        (0.985, 0.46 * b.shoulder_breadth + 0.3 * d, 0.072 + 0.5 * d, -0.008),
+        (1.035, 0.39 * b.shoulder_breadth + 0.3 * d, 0.068 + 0.4 * d, -0.009),
+        (1.075, 0.25 * b.shoulder_breadth + 0.3 * d, 0.064 + 0.4 * d, -0.010),
+        (1.125, b.neck_radius + 0.013, b.neck_radius + 0.013, -0.004),
     ]
     rings = [
         _level(b, f, (y, x, 0.03), forward, (f - low) / (high - low))
@@ -189,101 +143,7 @@ def _seat(body: Body, outfit: Outfit) -> Tube:
         _level(b, 0.2, (0.5 * (deep + wd), 0.5 * (waist + hip), 0.04), 0.2 * b.belly, 0.8),
         _level(b, 0.33, (wd, waist, 0.03), 0.4 * b.belly, 1.0),
     )
-    return Tube('seat', rings, (True, False), 32)
-
-
-def _neck(body: Body) -> Tube:
-    r = body.neck_radius
-    head = ((JOINT['head'], 1.0),)
-    down = -0.30 * body.head_height
-    rings = (
-        _level(body, 0.99, (1.25 * r, 1.35 * r, 0.04), -0.004, 0.0),
-        _level(body, 1.10, (1.02 * r, 1.02 * r, 0.04), 0.0, 0.4),
-        Ring(head, HEAD, (-0.022, 0.0, down), (0.98 * r, 0.94 * r, 0.03), 1.0),
-    )
-    return Tube('neck', rings, (False, True), 16)
-
-
-def _skull(
-    body: Body, name: str, profile: list[tuple[float, float, float, float]], rows: int
-) -> Tube:
-    """Rings (height, breadth, depth, forward) about the skull's centre, in its own sizes."""
-    h, b, d = body.head_height, body.head_breadth / 2, body.head_depth / 2
-    head = ((JOINT['head'], 1.0),)
-    low, high = profile[0][0], profile[-1][0]
-    rings = [
-        Ring(head, HEAD, (f * d, 0.0, u * h), (y * d, x * b, 0.10 * h), (u - low) / (high - low))
-        for u, x, y, f in profile
-    ]
-    return Tube(name, tuple(rings), (True, True), rows)
-
-
-FACE = [
-    (-0.44, 0.44, 0.34, 0.50), (-0.36, 0.66, 0.58, 0.30), (-0.22, 0.83, 0.78, 0.14),
-    (-0.06, 0.94, 0.93, 0.04), (0.10, 1.0, 1.0, 0.0), (0.24, 0.97, 0.97, -0.03),
-    (0.35, 0.82, 0.84, -0.04), (0.42, 0.60, 0.64, -0.04),
-]  # fmt: skip
-CROWN = [
-    (-0.02, 1.02, 0.80, -0.26), (0.12, 1.07, 1.0, -0.13), (0.26, 1.05, 1.06, -0.06),
-    (0.37, 0.90, 0.95, -0.05), (0.455, 0.62, 0.68, -0.05),
-]  # fmt: skip
-HAIR = {
-    'short': [(-0.26, 0.84, 0.58, -0.38), (-0.14, 0.96, 0.66, -0.36), *CROWN],
-    'bun': [(-0.26, 0.84, 0.58, -0.38), (-0.14, 0.98, 0.68, -0.36), *CROWN],
-    'bob': [
-        (-0.58, 1.12, 0.62, -0.36), (-0.40, 1.20, 0.74, -0.34), (-0.16, 1.18, 0.82, -0.30),
-        *[(u, x * 1.06, y * 1.03, f) for u, x, y, f in CROWN],
-    ],
-    'long': [
-        (-1.05, 0.95, 0.34, -0.72), (-0.78, 1.12, 0.42, -0.70), (-0.45, 1.12, 0.62, -0.46),
-        (-0.16, 1.10, 0.78, -0.34), *[(u, x * 1.04, y * 1.03, f) for u, x, y, f in CROWN],
-    ],
-    'curly': [
-        (-0.34, 1.08, 0.72, -0.44), (-0.14, 1.26, 0.92, -0.36),
-        *[(u * 1.12 + 0.02, x * 1.24, y * 1.18, f) for u, x, y, f in CROWN],
-    ],
-}  # fmt: skip
-HATS = {
-    'cap': [(0.14, 1.10, 1.08, -0.02), (0.26, 1.10, 1.10, -0.03), (0.38, 0.96, 1.0, -0.05),
-            (0.48, 0.62, 0.66, -0.05)],
-    'beanie': [(0.06, 1.12, 1.11, -0.06), (0.2, 1.13, 1.12, -0.06), (0.36, 1.04, 1.06, -0.07),
-               (0.52, 0.66, 0.7, -0.08)],
-    'brim': [(0.15, 1.14, 1.12, -0.02), (0.34, 1.08, 1.06, -0.02), (0.5, 0.92, 0.94, -0.02)],
-}  # fmt: skip
-
-
-def _head(body: Body, outfit: Outfit) -> list[Tube]:
-    h, b, d = body.head_height, body.head_breadth / 2, body.head_depth / 2
-    head = ((JOINT['head'], 1.0),)
-    result = [_skull(body, 'head', FACE, 64)]
-    nose = tuple(
-        Ring(head, HEAD, (f * d, 0.0, u * h), (r, 0.85 * r, 1.3 * r), at)
-        for u, f, r, at in ((0.04, 0.94, 0.008, 0.0), (-0.10, 1.02, 0.0145, 1.0))
-    )
-    result.append(Tube('nose', nose, (True, True), 4, FINE))
-    if outfit.hair_style in HAIR:
-        result.append(_skull(body, 'hair', HAIR[outfit.hair_style], 32))
-    if outfit.hair_style == 'bun':
-        rings = tuple(
-            Ring(head, HEAD, (-1.18 * d, 0.0, u * h), (0.035, r, 0.03), at)
-            for u, r, at in ((0.16, 0.036, 0.0), (0.24, 0.038, 1.0))
-        )
-        result.append(Tube('hair', rings, (True, True), 8))
-    if outfit.hat != 'none':
-        result.append(_skull(body, 'hat', HATS[outfit.hat], 16))
-    if outfit.hat == 'cap':
-        rings = tuple(
-            Ring(head, VISOR, (0.17 * h, 0.0, f * d), (0.008, x * b, 0.012), at)
-            for f, x, at in ((0.8, 0.85, 0.0), (1.35, 0.8, 0.6), (1.62, 0.6, 1.0))
-        )
-        result.append(Tube('hat', rings, (False, True), 8))
-    if outfit.hat == 'brim':
-        rings = tuple(
-            Ring(head, HEAD, (0.0, 0.0, u * h), (1.75 * d, 1.9 * b, 0.006), at)
-            for u, at in ((0.15, 0.0), (0.18, 1.0))
-        )
-        result.append(Tube('hat', rings, (True, True), 4))
-    return result
+    return Tube('seat', rings, (True, False), 32, behind=_behind(outfit))
 
 
 def _arm(side: str, sign: float, body: Body, outfit: Outfit) -> Tube:
@@ -291,7 +151,7 @@ def _arm(side: str, sign: float, body: Body, outfit: Outfit) -> Tube:
     sleeve = outfit.upper.limb
     names = (f'{side}_shoulder', f'{side}_elbow', f'{side}_wrist')
     profile = [
-        (0.0, 1.10 * upper), (0.12, 1.13 * upper), (0.4, 1.02 * upper), (0.75, 0.90 * upper),
+        (0.0, 0.98 * upper), (0.14, 1.04 * upper), (0.4, 1.0 * upper), (0.75, 0.90 * upper),
         (1.0, 0.86 * upper), (1.22, 1.0 * fore), (1.55, 0.84 * fore), (1.97, 0.60 * fore),
     ]  # fmt: skip
     rings = []
@@ -300,14 +160,17 @@ def _arm(side: str, sign: float, body: Body, outfit: Outfit) -> Tube:
         if last < sleeve < t:
             for edge, extra in ((sleeve - 0.01, 1.25 * loose), (sleeve + 0.01, 0.0)):
                 rings.append((edge, radius + extra))
-        cover = loose * (1.0 if t < 1.9 else 0.75) if t <= sleeve else 0.0
+        cover = loose * (0.5 if t == 0 else 0.75 if t > 1.9 else 1.0) if t <= sleeve else 0.0
         rings.append((t, radius + cover))
         last = t
-    inward = (-0.004, -0.016 * sign, -0.012)
+    # The shoulder's top is flat, and lies under the trunk's.
+    inward = (-0.004, -0.010 * sign, -0.010)
     return Tube(
         f'{side} arm',
         tuple(
-            Ring(_limb(names, t), CHEST, inward if t == 0 else (0.0, 0.0, 0.0), (r, r, r), t / 2)
+            Ring(_limb(names, t), CHEST, inward, (r, r, 0.45 * r), 0.0)
+            if t == 0
+            else Ring(_limb(names, t), CHEST, (0.0, 0.0, 0.0), (r, r, r), t / 2)
             for t, r in rings
         ),
         (True, True),
@@ -330,40 +193,54 @@ def _hand(side: str, body: Body) -> Tube:
     return Tube(f'{side} hand', rings, (False, True), 16)
 
 
+def _behind(outfit: Outfit) -> float:
+    return 0.14 if outfit.hem >= 0.35 or outfit.lower.kind == 'skirt' else 0.05
+
+
 def _leg(side: str, sign: float, body: Body, outfit: Outfit) -> Tube:
     thigh, calf, lower = body.thigh_radius, body.calf_radius, outfit.lower
     names = (f'{side}_hip', f'{side}_knee', f'{side}_ankle')
-    reach = 1.95 if lower.kind != 'shorts' else lower.limb
-    bare = lower.kind == 'skirt'
+    reach = {'shorts': lower.limb, 'skirt': 0.0}.get(lower.kind, 2.0)
+    boots = outfit.shoes == 'boots'
+    tight = lower.kind == 'leggings' or (boots and lower.kind == 'jeans')
+    # Thickness of the leg, how far back its axis lies, and thickness that the cloth keeps.
+    cuff = 0.046 + 1.1 * lower.loose
     profile = [
-        (0.0, 0.97 * thigh, -0.006), (0.15, 0.98 * thigh, -0.004), (0.45, 0.87 * thigh, 0.0),
-        (0.75, 0.74 * thigh, 0.0), (1.0, 0.65 * thigh, 0.0), (1.17, 0.94 * calf, -0.006),
-        (1.36, calf, -0.012), (1.65, 0.76 * calf, -0.008), (1.93, 0.60 * calf, 0.0),
+        (0.0, 0.95 * thigh, -0.006, 0.0), (0.15, 0.98 * thigh, -0.004, 0.0),
+        (0.45, 0.87 * thigh, 0.0, 0.0), (0.75, 0.74 * thigh, 0.0, 0.0),
+        (1.0, 0.65 * thigh, 0.0, cuff + 0.004), (1.17, 0.94 * calf, -0.006, cuff + 0.002),
+        (1.36, calf, -0.012, cuff), (1.65, 0.76 * calf, -0.010, cuff),
+        (1.9, 0.60 * calf, -0.006, cuff), (2.0, 0.56 * calf, -0.006, cuff + 0.004),
     ]  # fmt: skip
     rings: list[tuple[float, float, float]] = []
     last = 0.0
-    for t, radius, back in profile:
-        if last < reach < t and lower.kind == 'shorts':
+    for t, radius, back, cloth in profile:
+        if last < reach < t:
             rings.append((reach - 0.01, radius + 1.2 * lower.loose, back))
             rings.append((reach + 0.01, radius, back))
-        cover = 0.0
-        if t <= reach and not bare:
-            cover = lower.loose * (0.3 if t == 0 else 1.0 + 0.75 * max(t - 1.2, 0.0))
-        rings.append((t, radius + cover, back))
+        covered = radius + (0.3 if t == 0 else 1.0) * lower.loose
+        if not tight and reach == 2.0:
+            covered = max(covered, cloth)
+        if boots and t > 1.5:
+            covered = max(covered if reach == 2.0 else 0.0, 0.64 * calf + 0.008)
+        rings.append((t, covered if t <= reach or (boots and t > 1.5) else radius, back))
         last = t
-    if outfit.shoes == 'boots':
-        rings.append((1.97, 0.62 * calf + 0.006, 0.0))
-    else:
-        rings += [(1.96, 0.58 * calf, 0.0), (2.0, 0.56 * calf, 0.0)]
-    outward = 0.004 * sign
+    low = 0.028 if reach == 2.0 and not tight else 0.0
     return Tube(
         f'{side} leg',
         tuple(
-            Ring(_limb(names, t), PELVIS, (back, outward * (t == 0), 0.0), (r, r, r), t / 2)
+            Ring(
+                _limb(names, t),
+                PELVIS,
+                (back, 0.004 * sign * (t == 0), -low * (t == 2.0)),
+                (r, r, r if t < 2 else 0.3 * r),
+                t / 2,
+            )
             for t, r, back in rings
         ),
         (True, True),
         96,
+        behind=_behind(outfit),
     )
 
 
@@ -385,9 +262,9 @@ def _shoe(side: str, body: Body, outfit: Outfit) -> Tube:
 
 def _bag(body: Body, outfit: Outfit) -> Tube:
     if outfit.bag == 'backpack':
-        behind = -(body.chest_depth / 2 + outfit.upper.loose + 0.045)
+        behind = 0.025 - body.chest_depth / 2 - outfit.upper.loose
         rings = tuple(
-            _level(body, f, (deep, wide, 0.05), behind - deep + 0.04, at)
+            _level(body, f, (deep, wide, 0.05), behind - deep, at)
             for f, deep, wide, at in (
                 (0.10, 0.07, 0.125, 0.0), (0.22, 0.095, 0.15, 0.2), (0.60, 0.09, 0.15, 0.65),
                 (0.88, 0.07, 0.13, 0.9), (0.96, 0.05, 0.10, 1.0),
@@ -395,17 +272,42 @@ def _bag(body: Body, outfit: Outfit) -> Tube:
         )  # fmt: skip
         return Tube('backpack', rings, (True, True), 48)
     if outfit.bag == 'shoulder bag':
-        place = ((JOINT['left_hip'], 1.0),)
+        hip: Joints = ((JOINT['left_hip'], 1.0),)
         away = body.hip_breadth / 2 - body.hip_spacing / 2 + 0.055
         offsets = ((-0.16, 0.0), (-0.10, 0.2), (0.05, 0.8), (0.11, 1.0))
         rings = tuple(
-            Ring(place, PELVIS, (-0.02, away, up), (0.15, 0.05, 0.03), at) for up, at in offsets
+            Ring(hip, PELVIS, (-0.02, away, up), (0.15, 0.05, 0.03), at) for up, at in offsets
         )
         return Tube('shoulder bag', rings, (True, True), 32)
-    place = ((JOINT['left_wrist'], 0.5), (JOINT['left_hand'], 0.5))
+    place: Joints = ((JOINT['left_wrist'], 0.5), (JOINT['left_hand'], 0.5))
     offsets = ((-0.34, 0.0), (-0.28, 0.2), (-0.12, 0.9), (-0.09, 1.0))
     rings = tuple(
         Ring(place, LEVEL, (0.0, 0.0, up), (0.145 - 0.03 * at, 0.055 - 0.03 * at, 0.02), at)
         for up, at in offsets
     )
     return Tube('handbag', rings, (True, True), 32)
+
+
+def _neck(body: Body) -> Tube:
+    r = body.neck_radius
+    skull = ((JOINT['head'], 1.0),)
+    down = -0.30 * body.head_height
+    rings = (
+        _level(body, 0.99, (1.25 * r, 1.35 * r, 0.04), -0.004, 0.0),
+        _level(body, 1.10, (1.02 * r, 1.02 * r, 0.04), 0.0, 0.4),
+        Ring(skull, HEAD, (-0.022, 0.0, down), (0.98 * r, 0.94 * r, 0.03), 1.0),
+    )
+    return Tube('neck', rings, (False, True), 16)
+
+
+def _level(body: Body, f: float, size: Sizes, forward: float = 0.0, at: float = 0.0) -> Ring:
+    """A ring at f of the trunk's height: 0 = hip joints, 1 = shoulder joints."""
+    g = min(max(f, 0.0), 1.0)
+    joints: Joints = (
+        (JOINT['left_hip'], 0.5 * (1 - g)),
+        (JOINT['right_hip'], 0.5 * (1 - g)),
+        (JOINT['left_shoulder'], 0.5 * g),
+        (JOINT['right_shoulder'], 0.5 * g),
+    )
+    frame = PELVIS if f < 0.25 else WAIST if f < 0.6 else CHEST
+    return Ring(joints, frame, (forward, 0.0, (f - g) * body.trunk), size, at)
