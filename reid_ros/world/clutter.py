@@ -94,7 +94,8 @@ def _missed(visible: DoubleArray, tall: DoubleArray, detector: Detector) -> Doub
     hidden = 1 / (1 + np.exp((visible - 0.3) / 0.08))
     small = 1 / (1 + np.exp((tall - 0.5 * detector.small_px) / (0.1 * detector.small_px)))
     seen: DoubleArray = (1 - detector.miss) * (1 - hidden) * (1 - small)
-    return np.subtract(1, seen)
+    result: DoubleArray = 1 - seen
+    return result
 
 
 def _towards_seen(

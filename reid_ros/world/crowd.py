@@ -129,11 +129,14 @@ class Crowd:
         off = np.abs(np.tile(np.repeat(_TURNS, len(_PACES)), (len(who), 1)))
         lost = 1 - speed / np.maximum(pace, 1e-3)[:, None]
         change = np.abs(_wrapped(heading - self.heading[who][:, None]))
-        cost = 0.9 * off + 0.9 * lost + 0.25 * change
+        # The longer somebody stands, the wider the way round that they accept.
+        impatience = 0.9 + 0.8 * self.blocked_s[who][:, None]
+        cost = 0.9 * off + impatience * lost + 0.25 * change
         cost += self._collisions(who, velocity)
         for ahead_s, weight in ((0.35, 3.0), (0.9, 1.2)):
             spot = self.at[who][:, None] + velocity * ahead_s
-            cost += weight * (self._floor.clearance(spot) < self._room[who][:, None] + 0.03)
+            short = 1 - self._floor.clearance(spot) / (self._room[who][:, None] + 0.03)
+            cost += weight * np.where(short > 0, 0.5 + short, 0.0)
         best = np.argmin(cost, axis=1)
         rows = np.arange(len(who))
         self._wish_heading[who] = heading[rows, best]

@@ -12,6 +12,7 @@ from reid_ros.types import BoolArray, DoubleArray, UInt8Array
 from reid_ros.world import walk
 from reid_ros.world.crowd import STEP_S
 from reid_ros.world.odometry import RobotPath
+from reid_ros.world.place import KINDS
 from reid_ros.world.plans import Play
 from reid_ros.world.rig import Camera
 from reid_ros.world.routes import Floor, Ground
@@ -142,7 +143,7 @@ def walks(
     Raises:
         WorldError: the people do not fit on the floor.
     """
-    floor = Floor(place)
+    floor = Floor(place, KINDS[scenario.place].outdoors)
     scenario.fits(floor.free_m2)
     rng = generator(split, 'paths', scenario.name, seed)
     play = Play(scenario, people, floor, cameras, rng)

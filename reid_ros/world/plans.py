@@ -10,16 +10,23 @@ import numpy as np
 
 from reid_ros.types import BoolArray, DoubleArray, IntArray
 from reid_ros.world.crowd import STEP_S, Crowd, Kind
-from reid_ros.world.rig import Camera, glimpsed, seen
+from reid_ros.world.doors import Doors
+from reid_ros.world.patrol import ROBOT, Patrol
+from reid_ros.world.place import KINDS
+from reid_ros.world.rig import Camera
 from reid_ros.world.routes import Floor
 from reid_ros.world.scenario import VISIT_S, Scenario
+from reid_ros.world.stages import groups, stages
 
 TALK_M = (0.9, 1.25)  # between people who stand talking
 STUCK_S = 2.5
 NEAR_M = 0.35  # a corner counts as passed
-_OUTSIDE_M = 1.05  # behind a door's wall, where people appear and vanish
-_INSIDE_M = 0.8
-_LEAVING_S = 8.0  # a walk to the door, planned for
+_LEAVING_S = 6.0  # a walk to the door, planned for
+_SHORT_S = 5.0  # shortest time until one thinks of leaving
+_BACK_S = 11.0  # the same for those who must come back in time
+_FAR_S = 8.0  # with less time left nobody sets off across the whole place
+_YIELD_M = 2.3  # so far from the door one waits for who comes in
+_BUSY_M = 1.7  # nobody comes in while somebody is so near the door
 
 
 @dataclass
@@ -29,17 +36,20 @@ class Mind:
     Attributes:
         begin_s: when the next stay begins.
         end_s: when this stay should end.
+        back: whether this person must come back.
+        inside: whether they are here.
         visit: number of the stay, -1 before the first.
         route: points left to walk to.
         wait_s: seconds left to stand.
         partner: row of the person to talk to, -1 = nobody.
         met: True while both stand and talk.
-        leaving: number of the door, -1 = not leaving.
+        entering, leaving: number of the door, -1 = not entering, not leaving.
         stations: how many places were looked at in this stay.
     """
 
     begin_s: float
     end_s: float
+    back: bool
     visit: int = -1
     inside: bool = False
     route: list[DoubleArray] = field(default_factory=list)
@@ -48,6 +58,7 @@ class Mind:
     partner: int = -1
     met: bool = False
     patience_s: float = 0.0
+    entering: int = -1
     leaving: int = -1
     stations: int = 0
     order: tuple[int, ...] = ()
@@ -69,12 +80,11 @@ class Play:
         # Indoors one strolls.
         kinds = [Kind(pace=0.88 * float(p.gait.preferred_mps)) for p in people]
         if scenario.robot:
-            kinds.append(
-                Kind(pace=0.75, speed_up=0.5, slow_down=1.2, turn=0.8, room=0.42, creep=0.0)
-            )
+            kinds.append(ROBOT)
         self.crowd = Crowd(floor, kinds, scenario.robot)
-        self._stages = _stages(floor, cameras)
-        self._groups = _groups(floor, cameras)
+        self._doors = Doors(floor, cameras, KINDS[scenario.place].outdoors)
+        self._stages = stages(floor, cameras)
+        self._groups = groups(floor, cameras)
         self._minds = self._planned([bool(p.changes) for p in people])
         count = int(np.ceil(scenario.seconds / STEP_S)) + 2
         n = len(kinds)
@@ -82,7 +92,6 @@ class Play:
         self._heading = np.zeros((count, n))
         self._here = np.zeros((count, n), np.bool_)
         self._visit = np.zeros((count, n), np.int64)
-        self._robot_wait_s = 0.0
 
     def track(self, row: int) -> tuple[DoubleArray, DoubleArray, BoolArray, IntArray]:
         """Of one walker at all steps: (n, 2) places, (n,) headings, presences, stays."""
@@ -96,14 +105,17 @@ class Play:
 
     def run(self) -> None:
         """Play it all."""
-        self._place_robot()
+        robot = None
+        if self._scenario.robot:
+            robot = Patrol(self.crowd, self._floor, self._people, self._rng)
         self._seat()
         for step in range(len(self._at)):
             now_s = step * STEP_S
             if step:
                 for row in range(self._people):
                     self._think(row, now_s)
-                self._drive()
+                if robot is not None:
+                    robot.think()
                 self.crowd.step()
             self._at[step], self._heading[step] = self.crowd.at, self.crowd.heading
             self._here[step] = self.crowd.here
@@ -117,22 +129,21 @@ class Play:
         visit_s, cycle_s = s.visit_s, s.visit_s + s.absence_s
         minds = []
         ranks = self._rng.permutation(self._people)
-        for rank, back in zip(ranks.tolist(), changes):
+        for rank, change in zip(ranks.tolist(), changes):
             passed_s = (rank + self._rng.uniform(0.2, 0.8)) / self._people * cycle_s
+            back = change or s.elsewhere
             if s.at_once == s.people:
                 begin, end = 0.0, s.seconds + 1
             elif passed_s < visit_s:
-                begin, end = 0.0, max(visit_s - passed_s, 0.75 * VISIT_S)
+                begin, end = 0.0, visit_s - passed_s - _LEAVING_S
             else:
-                begin, end = cycle_s - passed_s, cycle_s - passed_s + visit_s
-            if back or s.elsewhere:
+                begin, end = cycle_s - passed_s, cycle_s - passed_s + visit_s - _LEAVING_S
+            if back:
                 # Early enough to leave, stay away and come back.
-                latest = max(s.seconds - s.absence_s - VISIT_S - _LEAVING_S, 0.75 * VISIT_S)
-                if end > latest:
-                    end = latest * self._rng.uniform(0.9, 1.0)
-                    begin = min(begin, max(0.0, end - VISIT_S))
-            begin = min(begin, max(0.0, s.seconds - VISIT_S - 2.0))
-            minds.append(Mind(begin, end))
+                end = min(end, s.seconds - s.absence_s - VISIT_S - _BACK_S)
+                begin = min(begin, max(0.0, end - VISIT_S))
+            begin = min(begin, max(0.0, s.seconds - VISIT_S - 4.0))
+            minds.append(Mind(begin, max(end, begin + _SHORT_S), back))
         return minds
 
     def _seat(self) -> None:
@@ -155,23 +166,24 @@ class Play:
         mind.inside = True
         mind.stations, mind.leaving, mind.partner, mind.met = 0, -1, -1, False
         mind.route, mind.wait_s, mind.after_s = [], 0.0, 0.0
-        stages = range(len(self._stages))
         if self._scenario.elsewhere and len(self._groups) > 1:
-            stages_of = self._groups[(row + mind.visit) % len(self._groups)]
-            mind.order = tuple(self._rng.permutation(stages_of).tolist())
+            mine = self._groups[(row + mind.visit) % len(self._groups)]
+            mind.order = tuple(self._rng.permutation(mine).tolist())
         else:
-            mind.order = tuple(self._rng.permutation(len(stages)).tolist())
+            mind.order = tuple(self._rng.permutation(len(self._stages)).tolist())
 
     # -- what people do ------------------------------------------------------------------------
 
     def _think(self, row: int, now_s: float) -> None:
         mind, crowd = self._minds[row], self.crowd
         if not mind.inside:
-            if now_s >= mind.begin_s and now_s <= self._scenario.seconds - VISIT_S + 2.0:
+            if now_s >= mind.begin_s and now_s <= self._scenario.seconds - VISIT_S - 2.0:
                 self._come(row)
             return
-        if mind.leaving >= 0 and self._gone(row, now_s):
+        if mind.leaving >= 0 and (self._gone(row, now_s) or self._gives_way(row)):
             return
+        if mind.entering >= 0 and self._doors.depth(mind.entering, self.crowd.at[row]) > 0.6:
+            mind.entering = -1
         if mind.partner >= 0 and self._talk(row):
             return
         if mind.wait_s > 0:
@@ -180,31 +192,30 @@ class Play:
         if mind.route:
             self._follow(row)
             return
-        if now_s >= mind.end_s and mind.stations >= 2:
+        if now_s >= mind.end_s and mind.stations >= 1:
             self._go_home(row)
         else:
             self._go_on(row, now_s)
         crowd.facing[row] = np.nan
 
     def _come(self, row: int) -> None:
-        mind = self._minds[row]
+        mind, doors = self._minds[row], self._doors
         self._begin(row)
         first = self._station(row, advance=False)
-        door = self._door(first, 0.25)
-        x, y, heading = self._floor.doors[door].tolist()
-        inward = np.array([np.cos(heading), np.sin(heading)])
-        spot = np.array([x, y]) - _OUTSIDE_M * inward
+        door = self._door(first, 0.25 if mind.visit == 0 else 0.0)
+        way = doors.way_in(door)
+        step = way[1] - way[0]
         others = self.crowd.here
-        gap = np.linalg.norm(self.crowd.at[others] - np.array([x, y]), axis=1)
-        pace = 0.9
-        if (gap < 1.7).any() or not self.crowd.enter(row, spot, heading, pace):
+        busy = np.linalg.norm(self.crowd.at[others] - doors.at[door], axis=1) < _BUSY_M
+        heading = float(np.arctan2(step[1], step[0]))
+        if busy.any() or not self.crowd.enter(row, way[0], heading, 0.9):
             mind.visit -= 1
             mind.inside = False
             return
-        mind.end_s = max(mind.end_s, mind.begin_s + 0.75 * VISIT_S)
-        inside = np.array([x, y]) + _INSIDE_M * inward
-        mind.route = [inside, *self._floor.route(inside, first)]
-        mind.after_s = float(self._rng.uniform(0.8, 2.0))
+        mind.end_s = max(mind.end_s, mind.begin_s + _SHORT_S + 2.0)
+        mind.entering = door
+        mind.route = [*way[1:], *self._floor.route(way[-1], first)]
+        mind.after_s = float(self._rng.uniform(1.5, 3.0))
         mind.stations = 1
 
     def _go_on(self, row: int, now_s: float) -> None:
@@ -213,7 +224,7 @@ class Play:
         mind.stations += 1
         if self._rng.random() < 0.4 * self._scenario.meetings and self._meet(row, now_s):
             return
-        spot = self._station(row, advance=True)
+        spot = self._next_station(row, mind.end_s - now_s)
         mind.route = list(self._floor.route(self.crowd.at[row], spot))
         mind.after_s = float(self._rng.uniform(0.6, 2.6)) if self._rng.random() < 0.55 else 0.0
 
@@ -223,7 +234,8 @@ class Play:
         at = crowd.at[row]
         while len(mind.route) > 1:
             near = np.linalg.norm(mind.route[0] - at) < NEAR_M
-            if not near and not (mind.leaving < 0 and self._floor.sees(at, mind.route[1])):
+            short = mind.leaving < 0 and self._within(at) and self._floor.sees(at, mind.route[1])
+            if not near and not short:
                 break
             mind.route.pop(0)
         last = len(mind.route) == 1
@@ -245,21 +257,29 @@ class Play:
         """Somebody is in the way for good: go somewhere else first."""
         mind = self._minds[row]
         self.crowd.blocked_s[row] = 0.0
+        if not self._within(self.crowd.at[row]):  # in a doorway: back to its middle
+            door = self._doors.nearest(self.crowd.at[row])
+            if mind.leaving >= 0:
+                mind.route = self._doors.way_out(door)
+            else:
+                mind.route = [*self._doors.way_in(door)[-2:], *mind.route[-1:]]
+            return
         self._part(row)
-        home = mind.leaving
         spot = self._near_spot(row)
         mind.route = [spot]
         mind.after_s = 0.0
-        if home >= 0:
-            mind.leaving = -1
-            mind.stations = max(mind.stations, 2)
+        mind.leaving = -1
 
     def _near_spot(self, row: int) -> DoubleArray:
         at = self.crowd.at[row]
         for _ in range(40):
             angle, far = self._rng.uniform(-np.pi, np.pi), self._rng.uniform(0.8, 2.2)
             spot = at + far * np.array([np.cos(angle), np.sin(angle)])
-            if self._floor.clearance(spot) > 0.4 and self._floor.sees(at, spot):
+            if (
+                self._within(spot)
+                and self._floor.clearance(spot) > 0.4
+                and self._floor.sees(at, spot)
+            ):
                 return np.asarray(spot)
         return self._station(row, advance=False)
 
@@ -267,41 +287,44 @@ class Play:
 
     def _door(self, spot: DoubleArray, chance: float) -> int:
         """Mostly the nearest door."""
-        doors = self._floor.doors
         if self._rng.random() < chance and not self._scenario.elsewhere:
-            return int(self._rng.integers(len(doors)))
-        return int(np.argmin(np.linalg.norm(doors[:, :2] - spot, axis=1)))
+            return int(self._rng.integers(len(self._doors)))
+        return self._doors.nearest(spot)
 
     def _go_home(self, row: int) -> None:
         mind = self._minds[row]
         at = self.crowd.at[row]
-        door = self._door(at, 0.3)
-        x, y, heading = self._floor.doors[door].tolist()
-        inward = np.array([np.cos(heading), np.sin(heading)])
-        inside = np.array([x, y]) + _INSIDE_M * inward
-        outside = np.array([x, y]) - (_OUTSIDE_M + 0.1) * inward
-        mind.leaving = door
-        mind.after_s = 0.0
-        mind.route = [*self._floor.route(at, inside), outside]
+        door = self._door(at, 0.0 if mind.back else 0.3)
+        way = self._doors.way_out(door)
+        mind.leaving, mind.after_s = door, 0.0
+        mind.route = [*self._floor.route(at, way[0]), *way[1:]]
 
     def _gone(self, row: int, now_s: float) -> bool:
-        """True where somebody is out of the door, or waits for it to be free."""
+        """True where somebody is out of the door; they come back later."""
+        mind, crowd, scenario = self._minds[row], self.crowd, self._scenario
+        if len(mind.route) > 1 or np.linalg.norm(mind.route[0] - crowd.at[row]) > NEAR_M:
+            return False
+        crowd.leave(row)
+        mind.inside = False
+        mind.begin_s = now_s + scenario.absence_s * self._rng.uniform(0.9, 1.15)
+        if mind.back and mind.visit == 0:
+            early = now_s + 0.7 * scenario.absence_s
+            latest = scenario.seconds - VISIT_S - 4.0
+            mind.begin_s = min(mind.begin_s, max(latest, early))
+        stay_s = scenario.visit_s * self._rng.uniform(0.85, 1.2) - _LEAVING_S
+        mind.end_s = mind.begin_s + max(stay_s, _SHORT_S)
+        return True
+
+    def _gives_way(self, row: int) -> bool:
+        """True where somebody stands before their door because another is coming in."""
         mind, crowd = self._minds[row], self.crowd
-        x, y, heading = self._floor.doors[mind.leaving].tolist()
-        inward = np.array([np.cos(heading), np.sin(heading)])
-        depth = float((crowd.at[row] - np.array([x, y])) @ inward)
-        if depth < -_OUTSIDE_M + 0.25 and len(mind.route) <= 1:
-            crowd.leave(row)
-            mind.inside = False
-            absence = self._scenario.absence_s * self._rng.uniform(0.9, 1.15)
-            mind.begin_s = now_s + absence
-            if self._scenario.elsewhere or mind.visit == 0:
-                latest = self._scenario.seconds - VISIT_S
-                early = now_s + 0.85 * self._scenario.absence_s
-                mind.begin_s = min(mind.begin_s, max(latest, early))
-            mind.end_s = mind.begin_s + self._scenario.visit_s * self._rng.uniform(0.85, 1.2)
-            return True
-        return False
+        depth = self._doors.depth(mind.leaving, crowd.at[row])
+        away = float(np.linalg.norm(crowd.at[row] - self._doors.at[mind.leaving]))
+        coming = any(k.entering == mind.leaving and k.inside for k in self._minds)
+        if not coming or depth < 0.3 or away > _YIELD_M:
+            return False
+        crowd.goal[row] = np.nan
+        return True
 
     # -- meeting -------------------------------------------------------------------------------
 
@@ -313,7 +336,7 @@ class Play:
             for k, other in enumerate(self._minds)
             if k != row and other.inside and other.partner < 0 and other.leaving < 0
             and other.stations >= 1 and other.end_s - now_s > 4.0
-            and self._floor.clearance(crowd.at[k]) > 0.3 and not self._outside(k)
+            and self._floor.clearance(crowd.at[k]) > 0.3 and self._within(crowd.at[k])
         ]  # fmt: skip
         if not free or mind.end_s - now_s < 4.0:
             return False
@@ -339,9 +362,9 @@ class Play:
             return True
         return False
 
-    def _outside(self, row: int) -> bool:
-        at = self.crowd.at[row]
-        return bool((at < 0.2).any() or (at > np.array(self._floor.size) - 0.2).any())
+    def _within(self, spot: DoubleArray) -> bool:
+        """True where a spot is not behind a door."""
+        return bool((spot > 0.2).all() and (spot < np.array(self._floor.size) - 0.2).all())
 
     def _talk(self, row: int) -> bool:
         """True while somebody stands before, or waits for, the person they meet."""
@@ -379,6 +402,15 @@ class Play:
                 self.crowd.facing[who] = np.nan
                 self.crowd.goal[who] = np.nan
 
+    def _next_station(self, row: int, left_s: float) -> DoubleArray:
+        """Before the next camera; who has little time left stays before this one."""
+        if left_s > _FAR_S:
+            return self._station(row, advance=True)
+        spots = np.stack([self._station(row, advance=False) for _ in range(4)])
+        return np.asarray(
+            spots[int(np.argmin(np.linalg.norm(spots - self.crowd.at[row], axis=1)))]
+        )
+
     def _station(self, row: int, advance: bool) -> DoubleArray:
         """Somewhere a camera sees well, of the cameras that this stay is for."""
         mind = self._minds[row]
@@ -388,83 +420,3 @@ class Play:
         return np.asarray(
             cells[int(self._rng.integers(len(cells)))] + self._rng.uniform(-0.12, 0.12, 2)
         )
-
-    # -- the robot -----------------------------------------------------------------------------
-
-    def _place_robot(self) -> None:
-        if not self._scenario.robot:
-            return
-        cells = self._floor.grid(0.4)
-        cells = cells[self._floor.clearance(cells) > 0.7]
-        spot = cells[int(self._rng.integers(len(cells)))]
-        inward = np.array(self._floor.size) / 2 - spot
-        self.crowd.enter(self._people, spot, float(np.arctan2(inward[1], inward[0])), 0.0)
-        self._robot_route: list[DoubleArray] = []
-        self._robot_patience_s = 0.0
-
-    def _drive(self) -> None:
-        """Patrol: drive up to somebody, look for a while, drive on."""
-        if not self._scenario.robot:
-            return
-        crowd, who = self.crowd, self._people
-        if self._robot_wait_s > 0:
-            self._robot_wait_s -= STEP_S
-            return
-        at = crowd.at[who]
-        route = self._robot_route
-        self._robot_patience_s -= STEP_S
-        while len(route) > 1 and np.linalg.norm(route[0] - at) < NEAR_M:
-            route.pop(0)
-        arrived = bool(route) and np.linalg.norm(route[-1] - at) < 0.3
-        if route and not arrived and self._robot_patience_s > 0 and crowd.blocked_s[who] < STUCK_S:
-            crowd.goal[who], crowd.halt[who] = route[0], len(route) == 1
-            return
-        self._robot_route = []
-        crowd.goal[who] = np.nan
-        crowd.blocked_s[who] = 0.0
-        people = np.flatnonzero(crowd.here[:who])
-        if arrived and self._rng.random() < 0.7:
-            self._robot_wait_s = float(self._rng.uniform(1.0, 3.0))
-            if len(people):
-                away = crowd.at[people] - at
-                near = away[int(np.argmin(np.linalg.norm(away, axis=1)))]
-                crowd.facing[who] = np.arctan2(near[1], near[0])
-            return
-        goal = self._robot_goal(at, crowd.at[people])
-        self._robot_route = list(self._floor.route(at, goal))
-        self._robot_patience_s = 12.0
-
-    def _robot_goal(self, at: DoubleArray, people: DoubleArray) -> DoubleArray:
-        cells = self._floor.grid(0.4)
-        cells = cells[self._floor.clearance(cells) > 0.6]
-        if len(people) and self._rng.random() < 0.7:
-            whom = people[int(self._rng.integers(len(people)))]
-            away = np.linalg.norm(cells - whom, axis=1)
-            good = cells[(away > 1.6) & (away < 3.0)]
-            if len(good):
-                return np.asarray(good[int(self._rng.integers(len(good)))])
-        return np.asarray(cells[int(self._rng.integers(len(cells)))])
-
-
-def _stages(floor: Floor, cameras: Sequence[Camera]) -> list[DoubleArray]:
-    """For each fixed camera the floor points that it sees well; all there are where none does."""
-    points = floor.grid(0.3)
-    fields = [points[seen(camera, points)] for camera in cameras if not camera.moving]
-    return [cells for cells in fields if len(cells)] or [points]
-
-
-def _groups(floor: Floor, cameras: Sequence[Camera]) -> list[list[int]]:
-    """Stages that hang together because their cameras see common ground."""
-    points = floor.grid(0.4)
-    fixed = [camera for camera in cameras if not camera.moving]
-    fixed = [camera for camera in fixed if seen(camera, floor.grid(0.3)).any()]
-    fields = [glimpsed(camera, points) for camera in fixed]
-    groups: list[list[int]] = []
-    for number, sight in enumerate(fields):
-        for group in groups:
-            if any((fields[k] & sight).any() for k in group):
-                group.append(number)
-                break
-        else:
-            groups.append([number])
-    return groups or [[0]]

@@ -11,8 +11,9 @@ import numpy as np
 from reid_ros.types import BoolArray, DoubleArray, FloatArray
 
 CELL_M = 0.05  # of the map of distances
-MARGIN_M = 1.4  # of the map around the floor: people come from behind the doors
-DOOR_M = 0.95  # width of the passage that a door opens
+MARGIN_M = 2.3  # of the map around the floor: people come from behind the doors
+DOOR_M = 1.05  # width of the passage that a door opens
+ASIDE_M = 1.9  # how far one can step aside behind a door
 BLOCKED_M = 0.30  # nobody's middle comes nearer to furniture or a wall
 CORNER_M = 0.45  # at which distance one turns round a corner of furniture
 
@@ -47,10 +48,12 @@ class Floor:
         doors: (d, 3) x, y, heading inward.
     """
 
-    def __init__(self, place: Ground) -> None:
+    def __init__(self, place: Ground, aside: bool = False) -> None:
+        """With `aside` there is ground behind the walls beside the doors."""
         self.size = (float(place.size[0]), float(place.size[1]))
         self.doors = np.asarray(place.doors, np.float64).reshape(-1, 3)
         obstacles: DoubleArray = np.asarray(place.obstacles, np.float64).reshape(-1, 4)
+        self._aside = aside
         self._blocks = obstacles + np.array([-1, -1, 1, 1]) * (BLOCKED_M + 0.02)
         self._clearance = self._distances(obstacles)
         self._nodes = self._corners(obstacles)
@@ -128,20 +131,26 @@ class Floor:
             forward = np.array([np.cos(heading), np.sin(heading)])
             side = np.array([-forward[1], forward[0]]) * DOOR_M / 2
             middle = np.array([x, y])
-            outer, inner = middle - forward * (MARGIN_M + 0.1), middle + forward * 0.6
-            corners = np.array([outer - side, outer + side, inner + side, inner - side])
-            cv2.fillConvexPoly(free, np.round((corners + MARGIN_M) / CELL_M).astype(np.int32), 1)
+            aside = side * ASIDE_M / (DOOR_M / 2)
+            passages = [(-MARGIN_M, 0.6, side)]
+            passages += [(-1.6, -0.55, aside)] if self._aside else []
+            for begin, end, breadth in passages:
+                outer, inner = middle + forward * begin, middle + forward * end
+                corners = np.array(
+                    [outer - breadth, outer + breadth, inner + breadth, inner - breadth]
+                )
+                cells = np.round((corners + MARGIN_M) / CELL_M).astype(np.int32)
+                cv2.fillConvexPoly(free, cells, 1)
         result: FloatArray = cv2.distanceTransform(free, cv2.DIST_L2, 5) * np.float32(CELL_M)
         return result
 
     def _corners(self, obstacles: DoubleArray) -> DoubleArray:
-        """(n, 2) where one turns round furniture, and both sides of every door."""
+        """(n, 2) where one turns round furniture, and before every door."""
         x0, y0, x1, y1 = (obstacles + np.array([-1, -1, 1, 1]) * CORNER_M).T
         corners = np.concatenate(
             [np.stack(pair, axis=1) for pair in ((x0, y0), (x1, y0), (x1, y1), (x0, y1))]
         )
-        inside = [self.doors[:, :2] + 0.7 * self._inward(), self.doors[:, :2]]
-        nodes = np.concatenate([corners, *inside])
+        nodes = np.concatenate([corners, self.doors[:, :2] + 0.7 * self._inward()])
         result: DoubleArray = nodes[self.clearance(nodes) > BLOCKED_M]
         return result
 
