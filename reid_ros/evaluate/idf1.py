@@ -48,8 +48,9 @@ def idf1(seen: Overlaps, iou: float = 0.5) -> Identity:
     width = max(len(seen.answers), 1)
     key = seen.truth_id[seen.i[near]] * width + seen.result_id[seen.j[near]]
     # One number twice in an image, both times on one person, is right once.
-    both = np.unique(np.stack([seen.step[near], key]), axis=1)[1] if len(key) else key
-    pairs, together = np.unique(both, return_counts=True)
+    pairs, pair = np.unique(key, return_inverse=True)
+    once = np.unique(seen.step[near] * max(len(pairs), 1) + pair) % max(len(pairs), 1)
+    together = np.bincount(once, minlength=len(pairs))
     partner = np.full(len(seen.truths), -1, np.int64)
     right = 0
     if len(pairs):

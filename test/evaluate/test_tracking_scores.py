@@ -7,7 +7,6 @@ from pathlib import Path
 import mot_scenes
 import numpy as np
 import pytest
-import trackeval
 
 from reid_ros.evaluate.matching import best, solved
 from reid_ros.evaluate.tracking import tracking
@@ -79,7 +78,7 @@ def test_the_tud_sequences_score_as_in_trackeval(name, hota, idf1):
 
 def motchallenge(truth, results):
     """TrackEval's MOTChallenge preprocessing: ignored truth as its class 'distractor'."""
-    dataset = object.__new__(trackeval.datasets.MotChallenge2DBox)
+    dataset = object.__new__(mot_scenes.oracle().datasets.MotChallenge2DBox)
     dataset.do_preproc, dataset.benchmark = True, 'MOT17'
     dataset.class_name_to_class_id = {
         'pedestrian': 1, 'person_on_vehicle': 2, 'static_person': 7, 'distractor': 8,
@@ -100,7 +99,7 @@ def motchallenge(truth, results):
 
 
 def test_ignored_truth_is_left_out_as_in_motchallenge():
-    compared = 0
+    trackeval, compared = mot_scenes.oracle(), 0
     for seed in range(60):
         rng = np.random.default_rng(1000 + seed)
         truth, results = mot_scenes.scene(rng, frames=20)
@@ -198,12 +197,12 @@ def test_the_shortcut_finds_what_the_solver_finds():
 
 
 def test_45000_boxes_take_at_most_four_tenths_of_a_second():
-    """Three cameras, 750 frames, 20 people; the limit leaves room for a busy machine."""
+    """Three cameras, 750 frames, 20 people; of one core, whatever else the machine does."""
     truth, results = mot_scenes.crowd(np.random.default_rng(1))
     assert len(truth) == 45_000
     taken = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = time.process_time()
         tracking(truth, results)
-        taken.append(time.perf_counter() - start)
+        taken.append(time.process_time() - start)
     assert min(taken) < 0.4
