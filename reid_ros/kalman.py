@@ -22,6 +22,7 @@ from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 MEAN, SPEED, VAR, COV, SPEED_VAR = range(5)
 SMALLEST_PX = 1.0
+_FIT = 0.1  # weight of squared innovations; chosen with the constants of track
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,25 @@ class BoxFilter:
         state = self._state[:, :, rows]
         area = state[2, MEAN] * state[3, MEAN]
         result: FloatArray = np.sqrt(state[:2, VAR] * area).astype(np.float32)
+        return result
+
+    def fit(self, rows: IntArray, measured: DoubleArray) -> DoubleArray:
+        """(k,) 1 where a box is measured just as predicted, less the farther off, to 0.
+
+        Told by the innovations of x, y and height in units of their deviations; a width swings
+        with the stride. Were they independent of the overlap that this is multiplied with, and of
+        each other, the exponent would be half their squares.
+
+        Args:
+            rows: (k,) boxes; may repeat.
+            measured: (4, k) centres and sizes, pixels.
+        """
+        state = self._state[:, :COV, rows]
+        off = measured - state[:, MEAN]
+        off *= off
+        area = state[2, MEAN] * state[3, MEAN]
+        off /= (state[:, VAR] + self._measured) * area
+        result: DoubleArray = np.exp(-_FIT * (off[0] + off[1] + off[3]))
         return result
 
     def predict(self, dt_s: float) -> None:

@@ -23,10 +23,12 @@ from reid_ros.types import (
 )
 
 # Chosen on synthetic scenes and on the TUD sequences, never on the clips that the tests score.
-_LEAST_IOU = 0.3
-_LEAST_IOU_WEAK = 0.4
-_LEAST_IOU_BUFFERED = 0.3
-_BUFFER = 0.1  # of a box's size, in the recovery pass; and the spread of its prediction
+_LEAST_LIKENESS = 0.2
+_LEAST_LIKENESS_WEAK = 0.4
+# By how many standard deviations of its prediction a box is widened before it is compared: after a
+# gap or at a low rate it may have gone farther. In the recovery pass more.
+_WIDER = 1.0
+_WIDER_RECOVERY = 1.5
 _TWIN_IOU = 0.7  # a detection overlapping a track's by more starts no track of its own
 _PROBATION_S = 0.1  # a new track not seen for longer is dropped
 
@@ -53,6 +55,7 @@ class _Seen:
     Attributes:
         row: (m,) their rows in the detections given.
         corners: (4, m) float32 x0 y0 x1 y1, pixels.
+        measured: (4, m) float64 centres and sizes, pixels.
         scores: (m,) float32.
         strong: (m,) bool, score is high.
         vectors: (k, d) float32 appearance of the detections given, NaN where none, or None.
@@ -61,6 +64,7 @@ class _Seen:
 
     row: IntArray
     corners: FloatArray
+    measured: DoubleArray
     scores: FloatArray
     strong: BoolArray
     vectors: FloatArray | None
@@ -190,7 +194,8 @@ class Tracker:
         scores = detections.scores
         if len(row) < len(scores):
             corners, scores = corners[:, row], scores[row]
-        return _Seen(row, corners, scores, scores >= self._config.high_score, vectors, look)
+        strong = scores >= self._config.high_score
+        return _Seen(row, corners, centred(corners), scores, strong, vectors, look)
 
     def _match(self, seen: _Seen) -> IntArray:
         """(n,) the detection of each track, counted among the usable ones, or -1."""
@@ -203,17 +208,17 @@ class Tracker:
         free = seen.strong.copy()
         corners = self._filter.corners()
 
-        def stage(tracks: BoolArray, columns: BoolArray, least: float, buffered: bool) -> None:
+        def stage(tracks: BoolArray, columns: BoolArray, least: float, wider: float) -> None:
             rows, found = tracks.nonzero()[0], columns.nonzero()[0]
             if len(rows) and len(found):
-                i, j = self._pairs(corners, rows, seen, found, least, buffered)
+                i, j = self._pairs(corners, rows, seen, found, least, wider)
                 match[i] = j
                 free[j] = False
 
-        stage(confirmed, free, _LEAST_IOU, False)
-        stage(confirmed & (match < 0), weak, _LEAST_IOU_WEAK, False)
-        stage(confirmed & (match < 0), free, _LEAST_IOU_BUFFERED, True)
-        stage(~confirmed, free, _LEAST_IOU_BUFFERED, True)
+        stage(confirmed, free, _LEAST_LIKENESS, _WIDER)
+        stage(confirmed & (match < 0), weak, _LEAST_LIKENESS_WEAK, _WIDER)
+        stage(confirmed & (match < 0), free, _LEAST_LIKENESS, _WIDER_RECOVERY)
+        stage(~confirmed, free, _LEAST_LIKENESS, _WIDER_RECOVERY)
         return match
 
     def _pairs(
@@ -223,14 +228,13 @@ class Tracker:
         seen: _Seen,
         found: IntArray,
         least: float,
-        buffered: bool,
+        wider: float,
     ) -> tuple[IntArray, IntArray]:
         """Tracks among rows and detections among found that belong together."""
-        corners = corners[:, rows]
-        margin = None
-        if buffered:
-            margin = _BUFFER * (corners[2:] - corners[:2]) + self._filter.spread(rows)
-        likeness = overlap(corners, seen.corners[:, found], margin)
+        margin = wider * self._filter.spread(rows)
+        likeness = overlap(corners[:, rows], seen.corners[:, found], margin)
+        i, j = (likeness > least).nonzero()
+        likeness[i, j] *= self._filter.fit(rows[i], seen.measured[:, found[j]])
         if seen.vectors is None and seen.look is None:
             i, j = pairs(likeness, least)
         else:
@@ -266,7 +270,7 @@ class Tracker:
         if not len(rows):
             return
         found = match[rows]
-        measured = centred(seen.corners[:, found])
+        measured = seen.measured[:, found]
         if follow and len(rows) >= _WITNESSES:
             self._follow(rows, measured, stamp_ns)
         self._filter.correct(rows, measured)
@@ -313,7 +317,7 @@ class Tracker:
         if not len(rows):
             return match
         start = self._filter.n
-        self._filter.append(centred(seen.corners[:, rows]))
+        self._filter.append(seen.measured[:, rows])
         stop = self._filter.n
         if stop > self._book.shape[1]:
             self._book = np.concatenate((self._book, np.zeros((4, stop), np.int64)), axis=1)
