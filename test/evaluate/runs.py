@@ -7,13 +7,13 @@ from clips import MS, STORE, S, message
 
 from reid_ros.report.recorder import CameraRecord, Recorder
 from reid_ros.types import Event, Frame, Moment, Sightings
+from reid_ros.world.values import TRUTH
 
 START = 1_700_000_000 * S
 PERIOD = 100 * MS
 SIZE = (320, 180)
 COLOURS = ((40, 60, 200), (60, 170, 60), (200, 120, 40), (30, 180, 190))
-TRUTH = np.dtype([(n, '<f4') for n in ('x0', 'y0', 'x1', 'y1', 'visible')] + [('person', '<u4')])
-POINT_FIELD = {'f4': 7, 'u4': 6}
+POINT_FIELD = {'u1': 2, 'u4': 6, 'f4': 7}
 
 
 def box(person, step):
@@ -37,7 +37,9 @@ def truth_message(people, step, stamp_ns):
     """sensor_msgs/PointCloud2 as a world writes it."""
     table = np.zeros(len(people), TRUTH)
     for row, person in enumerate(people):
-        table[row] = (*box(person, step), 1.0, person)
+        for name, value in zip(('x0', 'y0', 'x1', 'y1'), box(person, step)):
+            table[name][row] = value
+        table['visible'][row], table['person'][row] = 1.0, person
     types = STORE.types
     kind = 'sensor_msgs/msg/PointField'
     fields = [
