@@ -38,6 +38,8 @@ _COUNTS = {
 
 def tables(scores: Scores) -> list[Table]:
     """All scores, in the order in which people want them."""
+    from reid_ros.evaluate.identity import ABSENT_S
+
     time, shares, clashes = scores.time, scores.time.shares, scores.time.clashes
     sides = [scores.published.as_json()]
     columns = ['published']
@@ -63,7 +65,7 @@ def tables(scores: Scores) -> list[Table]:
         *_delay('number', time.provisional),
         *_delay('confirmed', time.confirmed),
         *_kept('handover', time.handover, 'from one camera to the next'),
-        *_kept('return', time.reacquired, 'after 5 s or more out of sight'),
+        *_kept('return', time.reacquired, f'after {ABSENT_S:g} s or more out of sight'),
         Line(
             'target locked',
             (f'{100 * target.locked:.1f} %',),

@@ -9,6 +9,8 @@
 | identities.json | persons, where and when | at the end |
 | report.html | the same for people | at the end |
 
+Where truth is known, whoever scores the run adds scores.json and a part of report.html.
+
 The first two can be read at any moment; the others appear under their names when they are whole.
 """
 
