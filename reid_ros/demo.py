@@ -38,6 +38,7 @@ APPEARANCE = 'colour'
 """The vectors of the demo: the built-in baseline, until a trained network is shipped."""
 START_S = 40.0
 """Longest wait for the node to come up."""
+LOG, REFUSED = 'node.log', 'not configured'
 QUALITY = 92  # of the JPEGs kept for the report
 PICTURE_HEIGHT = 360
 
@@ -82,9 +83,9 @@ def node(settings: Mapping[str, Any], folder: Path) -> Iterator[subprocess.Popen
     # One thread each for the node's numerics and the world: there may be two cores.
     threads = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), '1')
     try:
-        log = (folder / 'node.log').open('wb')
+        log = (folder / LOG).open('wb')
     except OSError as error:
-        raise OutputError(f'{folder}/node.log: {error.strerror}') from error
+        raise OutputError(f'{folder / LOG}: {error.strerror}') from error
     with log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, env={**os.environ, **threads}, start_new_session=True
@@ -285,14 +286,15 @@ def play(
         with node(settings, folder) as process, opened(names, clock=True) as stage:
 
             def alive() -> bool:
-                return process.poll() is None
+                # A node that cannot be configured stays, and says so, for whoever mends it.
+                return process.poll() is None and not any(REFUSED in line for line in _log(folder))
 
             stage.wait(START_S, alive)
             say(f'the node is up: /{names[0]}/image ... -> /{names[0]}/sightings, /reid/events')
             show.perform(stage, alive, tell, stop)
     except StageError as error:
         show.recorder.abandon()
-        raise DemoError(f'{error}\n{_last(folder / "node.log")}') from error
+        raise DemoError('\n'.join([f'{error}; {folder / LOG}:', *_log(folder)[-8:]])) from error
     except BaseException:
         show.recorder.abandon()
         raise
@@ -304,7 +306,6 @@ def play(
     return show, show.close(facts, 'stopped' if stop() else '')
 
 
-def _last(log: Path, lines: int = 8) -> str:
-    """The end of the node's log."""
-    text = log.read_text(encoding='utf-8', errors='replace').splitlines()
-    return '\n'.join([f'{log}:', *text[-lines:]])
+def _log(folder: Path) -> list[str]:
+    """What the node has said."""
+    return (folder / LOG).read_text(encoding='utf-8', errors='replace').splitlines()

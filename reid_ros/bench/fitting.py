@@ -1,0 +1,163 @@
+"""Calibrates vectors on rendered people: whose track is whose is known there.
+
+The worlds are of the split `train`, whose people, places and cameras no benchmark shows.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reid_ros.bench.identity import settings
+from reid_ros.calibration import Calibration
+from reid_ros.embed import LEARN_QUALITY, Embedder
+from reid_ros.moments import Moments
+from reid_ros.pipeline import Pipeline
+from reid_ros.types import FloatArray, Frame, IntArray
+from reid_ros.world.clutter import disturb
+from reid_ros.world.scenario import named
+from reid_ros.world.seeds import Split, generator
+from reid_ros.world.world import World
+
+CROPS = 4
+"""Vectors that a track needs to take part."""
+PURE = 0.9
+"""Least share of a track's vectors that must show its person."""
+SCENARIOS = ('crossing', 'crowded', 'absence', 'yard')
+"""Worlds without ordered look-alikes: strangers as they come."""
+SEEDS = (1, 2, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Tracks:
+    """Tracks whose person is known.
+
+    Attributes:
+        vectors: (n, d) float32 unit mean vectors.
+        persons: (n,) int64, different in different worlds.
+        cameras: (n,) int64, different in different worlds.
+    """
+
+    vectors: FloatArray
+    persons: IntArray
+    cameras: IntArray
+
+    @staticmethod
+    def joined(parts: Sequence[Tracks]) -> Tracks:
+        """Tracks of several worlds, whose people and cameras all differ."""
+        people, cameras = 0, 0
+        result = []
+        for part in parts:
+            result.append((part.vectors, part.persons + people, part.cameras + cameras))
+            people += int(part.persons.max(initial=0)) + 1
+            cameras += int(part.cameras.max(initial=0)) + 1
+        vectors, persons, places = (np.concatenate(column) for column in zip(*result))
+        return Tracks(vectors, persons, places)
+
+
+@dataclass
+class _Track:
+    vectors: list[FloatArray] = field(default_factory=list)
+    weights: list[float] = field(default_factory=list)
+    persons: list[int] = field(default_factory=list)
+
+
+def boxed(
+    world: World, tell: Callable[[int], None] = lambda images: None
+) -> Iterator[tuple[Frame, IntArray]]:
+    """Every image with its disturbed boxes, and (n,) the person in each box, 0 = nobody."""
+    for shot in world.shots():
+        frame = shot.frame
+        height, width = frame.image.shape[:2]
+        rng = generator(
+            world.split, 'boxes', world.scenario.name, world.seed, frame.camera, frame.index
+        )
+        found = disturb(shot.truth, width, height, rng)
+        who = np.zeros(len(found.rows), np.int64)
+        known = found.rows >= 0
+        who[known] = shot.truth.persons[found.rows[known]]
+        yield dataclasses.replace(frame, detections=found.detections), who
+        tell(1)
+
+
+def observed(
+    pipeline: Pipeline, cameras: Sequence[str], images: Iterable[tuple[Frame, IntArray]]
+) -> Tracks:
+    """The tracks that a pipeline makes of a world's images, each with its person.
+
+    A track that was swapped between people, or of which too few crops are good, is left out.
+    """
+    moments: Moments[Frame] = Moments(list(cameras))
+    owners: dict[tuple[str, int], IntArray] = {}
+    tracks: dict[tuple[str, int], _Track] = {}
+
+    def step() -> None:
+        for frames in moments.ready():
+            who = {frame.camera: owners.pop((frame.camera, frame.index)) for frame in frames}
+            for seen in pipeline.observe(frames):
+                for row, vector, quality in zip(
+                    seen.rows.tolist(), seen.vectors, seen.qualities.tolist()
+                ):
+                    if quality < LEARN_QUALITY or not np.isfinite(vector).all():
+                        continue
+                    key = seen.camera, int(seen.tracks.ids[row])
+                    track = tracks.setdefault(key, _Track())
+                    track.vectors.append(vector)
+                    track.weights.append(quality)
+                    track.persons.append(int(who[seen.camera][seen.tracks.detection[row]]))
+
+    for frame, who in images:
+        owners[frame.camera, frame.index] = who
+        moments.push(frame)
+        step()
+    for name in cameras:
+        moments.close(name)
+    step()
+    number = {name: i for i, name in enumerate(cameras)}
+    vectors, persons, places = [], [], []
+    for (camera, _), track in tracks.items():
+        person, count = _most(track.persons)
+        if person and len(track.vectors) >= CROPS and count >= PURE * len(track.persons):
+            mean = np.average(np.stack(track.vectors), axis=0, weights=track.weights)
+            vectors.append(mean / np.linalg.norm(mean))
+            persons.append(person)
+            places.append(number[camera])
+    return Tracks(
+        np.array(vectors, np.float32).reshape(len(vectors), -1),
+        np.array(persons, np.int64),
+        np.array(places, np.int64),
+    )
+
+
+def _most(persons: Sequence[int]) -> tuple[int, int]:
+    """The person who occurs most often, and how often."""
+    numbers, counts = np.unique(persons, return_counts=True)
+    best = int(np.argmax(counts))
+    return int(numbers[best]), int(counts[best])
+
+
+def fitted(
+    embedder: Embedder,
+    scenarios: Sequence[str] = SCENARIOS,
+    seeds: Sequence[int] = SEEDS,
+    split: Split = 'train',
+    tell: Callable[[int], None] = lambda images: None,
+) -> tuple[Calibration, Tracks]:
+    """The calibration of an embedder on rendered people, and the tracks behind it.
+
+    Raises:
+        WorldError: a scenario that does not exist.
+        CalibrationError: too few people were seen well.
+    """
+    parts = []
+    for name in scenarios:
+        for seed in seeds:
+            world = World(named(name), seed, split)
+            pipeline = Pipeline(settings(world), None, embedder)
+            cameras = [camera.name for camera in world.cameras]
+            parts.append(observed(pipeline, cameras, boxed(world, tell)))
+    tracks = Tracks.joined(parts)
+    return Calibration.of(tracks.vectors, tracks.persons, tracks.cameras), tracks
