@@ -63,7 +63,7 @@ def test_the_settings_of_the_demo_are_good_settings():
     ('arguments', 'said'),
     [
         (['--scenario', 'demoo'], "did you mean 'demo'"),
-        (['--seconds', '0'], '1 to 3600'),
+        (['--seconds', '0'], '1.0 to 3600.0'),
         (['--out', '/dev/null/x'], 'is a file'),
     ],
 )
