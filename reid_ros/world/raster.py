@@ -88,13 +88,16 @@ def draw(canvas: Canvas, figures: Sequence[Figure], view: View, light: Light) ->
             count = brush.stroke(k, covered, run, found.tube, paint, level, float(bright[k]))
             whole[k] = _whole(count, boxes[k], view)
     brush.finish(boxes)
-    counts = cv2.calcHist([labels], [0], None, [256], [0, 256])
-    seen = counts.ravel()[1 : n + 1].astype(np.int64)
+    seen = brush.seen[1 : n + 1]
     return Drawn(labels, boxes, np.maximum(whole, seen.astype(np.float32)), seen)
 
 
 class _Brush:
-    """Paints one figure after the other, and keeps what is needed to tell them apart."""
+    """Paints one figure after the other, and keeps what is needed to tell them apart.
+
+    Attributes:
+        seen: (251,) int64, pixels that show figure k - 1.
+    """
 
     def __init__(self, canvas: Canvas, labels: UInt8Array, light: Light) -> None:
         self._canvas = canvas
@@ -104,6 +107,7 @@ class _Brush:
         self._parts: UInt8Array = np.zeros_like(labels)
         self._owner = np.zeros(labels.size, np.int32)
         self._light = light
+        self.seen = np.zeros(MOST_PEOPLE + 1, np.int64)
 
     def stroke(
         self,
@@ -137,7 +141,9 @@ class _Brush:
         place = pixel.take(shown)
         which, at, u, s = (values.take(shown) for values in (which, at, u, s))
         self._depth[place] = z.take(shown)
+        self.seen -= np.bincount(self._labels.take(place), minlength=len(self.seen))
         self._labels[place] = number + 1
+        self.seen[number + 1] += len(place)
         code = (tubes[covered.slice[run]] * 11 + number * 37) % 255 + 1
         self._parts.reshape(-1)[place] = np.take(code.astype(np.uint8), which)
         slant = step[PLAIN].take(which) * at + start[PLAIN].take(which)

@@ -23,7 +23,7 @@ def _blot() -> FloatArray:
     """(48, 48) float32: a soft round spot, 1 in the middle and 0 at the rim."""
     axis = np.linspace(-1, 1, _SIZE, dtype=np.float32)
     away = np.hypot(axis[:, None], axis[None, :])
-    return np.asarray(np.clip(1 - away, 0, 1) ** 1.3, np.float32)
+    return np.asarray(np.clip(1 - away, 0, 1) ** 1.1, np.float32)
 
 
 _SPOT = _blot()
@@ -66,16 +66,16 @@ def _spots(figure: Figure, light: Light) -> _Spots:
     flat = -sun[:2] / max(float(sun[2]), 0.35)
     reach = float(np.linalg.norm(flat))
     ground = figure.ground
-    ellipses = [(ground, 0.48, 0.0, 0.48, 0.32)]
+    ellipses = [(ground, 0.55, 0.0, 0.55, 0.5)]
     long = min(0.5 * figure.height * reach, 1.6)
     if long > 0.15:
         middle = ground + np.array([*flat, 0.0]) * (long / reach)
         angle = float(np.arctan2(flat[1], flat[0]))
-        ellipses.append((middle, long + 0.25, angle, 0.3, 0.5 * share))
+        ellipses.append((middle, long + 0.25, angle, 0.3, 0.6 * share))
     for foot in figure.feet:
         near = 1 - float(foot[2]) / _ABOVE_M
         if near > 0:
-            ellipses.append((foot * (1.0, 1.0, 0.0), 0.17, 0.0, 0.17, 0.45 * near))
+            ellipses.append((foot * (1.0, 1.0, 0.0), 0.2, 0.0, 0.2, 0.6 * near))
     points = []
     for middle, along, angle, across, _ in ellipses:
         c, s = np.cos(angle), np.sin(angle)
