@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from reid_ros.lens import View
-from reid_ros.types import AnyArray, FloatArray, IntArray, UInt8Array
+from reid_ros.types import AnyArray, FloatArray, IntArray, UInt8Array, UInt32Array
 from reid_ros.world.cloth import COLUMNS
 from reid_ros.world.figure import LEVELS, Figure
 from reid_ros.world.shadow import cast
@@ -29,8 +31,12 @@ from reid_ros.world.values import MOST_PEOPLE, Canvas, Light
 
 FULL_PX = 190.0
 """A person this high is painted from the finest sheets; half as high, from the next."""
+_KEPT = threading.local()
 _STEPS = 256
 _ARC = np.arccos(np.linspace(-1, 1, _STEPS)).astype(np.float32)
+
+
+Int32Array = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +98,23 @@ def draw(canvas: Canvas, figures: Sequence[Figure], view: View, light: Light) ->
     return Drawn(labels, boxes, np.maximum(whole, seen.astype(np.float32)), seen)
 
 
+def _scratch(shape: tuple[int, ...]) -> tuple[UInt8Array, UInt32Array, Int32Array]:
+    """Arrays of a picture's size that are kept: fresh memory costs a tenth of the whole drawing.
+
+    Each thread has its own. Only the first is read before it is written.
+    """
+    kept: dict[tuple[int, ...], tuple[UInt8Array, UInt32Array, Int32Array]]
+    kept = _KEPT.__dict__.setdefault('arrays', {})
+    if shape not in kept:
+        kept.clear()
+        kept[shape] = (
+            np.zeros(shape, np.uint8),
+            np.zeros(shape, np.uint32),
+            np.zeros(int(np.prod(shape)), np.int32),
+        )
+    return kept[shape]
+
+
 class _Brush:
     """Paints one figure after the other, and keeps what is needed to tell them apart.
 
@@ -101,11 +124,10 @@ class _Brush:
 
     def __init__(self, canvas: Canvas, labels: UInt8Array, light: Light) -> None:
         self._canvas = canvas
-        self._colours = np.zeros(labels.shape, np.uint32)
         self._depth = canvas.depth.reshape(-1)
         self._labels = labels.reshape(-1)
-        self._parts: UInt8Array = np.zeros_like(labels)
-        self._owner = np.zeros(labels.size, np.int32)
+        self._parts, self._colours, self._owner = _scratch(labels.shape)
+        self._parts.fill(0)
         self._light = light
         self.seen = np.zeros(MOST_PEOPLE + 1, np.int64)
 
@@ -124,7 +146,7 @@ class _Brush:
         ends = count.cumsum()
         total = int(ends[-1])
         begins = ends - count
-        order = np.arange(total)
+        order = np.arange(total, dtype=np.int32)
         which = np.repeat(np.arange(len(count)), count)
         pixel = order + (first - begins).take(which)
         # Everything linear in a row is counted from the figure's first candidate.
@@ -164,7 +186,7 @@ class _Brush:
             self._colours.reshape(-1)[place] = lit.reshape(-1, 4).view(np.uint32)[:, 0]
         return len(won)
 
-    def _nearest(self, pixel: IntArray, z: FloatArray, order: IntArray) -> IntArray:
+    def _nearest(self, pixel: IntArray, z: FloatArray, order: Int32Array) -> IntArray:
         """Which candidates are the nearest of their pixel.
 
         The last one written to a pixel owns it; those nearer than their pixel's owner are written
