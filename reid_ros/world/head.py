@@ -11,8 +11,8 @@ from reid_ros.world.outfit import Outfit
 from reid_ros.world.shape import FINE, HEAD, JOINT, VISOR, Ring, Tube
 
 FACE = [
-    (-0.44, 0.44, 0.34, 0.50), (-0.36, 0.66, 0.58, 0.30), (-0.22, 0.83, 0.78, 0.14),
-    (-0.06, 0.94, 0.93, 0.04), (0.10, 1.0, 1.0, 0.0), (0.24, 0.97, 0.97, -0.03),
+    (-0.44, 0.44, 0.54, 0.27), (-0.36, 0.66, 0.70, 0.18), (-0.22, 0.83, 0.82, 0.09),
+    (-0.06, 0.94, 0.93, 0.03), (0.10, 1.0, 1.0, 0.0), (0.24, 0.97, 0.97, -0.03),
     (0.35, 0.82, 0.84, -0.04), (0.42, 0.60, 0.64, -0.04),
 ]  # fmt: skip
 CROWN = [
@@ -55,7 +55,9 @@ def tubes(body: Body, outfit: Outfit) -> list[Tube]:
     )
     result.append(Tube('nose', nose, (True, True), 4, FINE))
     if outfit.hair_style in HAIR:
-        result.append(_skull(body, 'hair', HAIR[outfit.hair_style], 32))
+        covered = 0.14 if outfit.hat != 'none' else 1.0
+        profile = [ring for ring in HAIR[outfit.hair_style] if ring[0] <= covered]
+        result.append(_skull(body, 'hair', profile, 32))
     if outfit.hair_style == 'bun':
         rings = tuple(
             Ring(head, HEAD, (-1.18 * d, 0.0, u * h), (0.035, r, 0.03), at)

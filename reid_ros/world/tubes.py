@@ -194,7 +194,7 @@ def _hand(side: str, body: Body) -> Tube:
 
 
 def _behind(outfit: Outfit) -> float:
-    return 0.14 if outfit.hem >= 0.35 or outfit.lower.kind == 'skirt' else 0.05
+    return 0.14 if outfit.hem >= 0.35 or outfit.lower.kind == 'skirt' else 0.08
 
 
 def _leg(side: str, sign: float, body: Body, outfit: Outfit) -> Tube:
