@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from reid_ros.types import IntArray, UInt8Array
+from reid_ros.types import DoubleArray, IntArray, UInt8Array
 
 _GUTTER = 2
 _WIDTH = 4096
@@ -21,6 +21,7 @@ class Atlas:
         image: (h, w, 3) uint8 BGR; pixel (1, 1) is the colour of nothing.
         solid: (h, w) uint8, 0 where a texture has a hole.
         deepest: (n,) the last level of each texture; each level halves the one before.
+        where: (n, levels, 4) left, top, width and height of each level in the image, pixels.
     """
 
     def __init__(self, pictures: Sequence[tuple[UInt8Array, UInt8Array | None]]) -> None:
@@ -32,19 +33,19 @@ class Atlas:
             for n, (image, _) in enumerate(each)
         ]
         width = max(_WIDTH, *(size[3] + 2 * _GUTTER for size in sizes))
-        self._where: dict[tuple[int, int], tuple[float, float, float, float]] = {}
+        self.where: DoubleArray = np.zeros((len(levels), _MOST_LEVELS, 4))
         # Tallest first, in rows.
         x, y, tall = 8, 0, 8
         for k, n, high, wide in sorted(sizes, key=lambda size: (-size[2], size[0], size[1])):
             if x + wide + 2 * _GUTTER > width:
                 x, y, tall = 0, y + tall, 0
             tall = max(tall, high + 2 * _GUTTER)
-            self._where[k, n] = (x + _GUTTER, y + _GUTTER, wide, high)
+            self.where[k, n] = (x + _GUTTER, y + _GUTTER, wide, high)
             x += wide + 2 * _GUTTER
         self.image = np.full((y + tall, width, 3), 40, np.uint8)
         self.solid = np.full((y + tall, width), 255, np.uint8)
-        for (k, n), place in self._where.items():
-            left, top, wide, high = (int(number) for number in place)
+        for k, n, high, wide in sizes:
+            left, top = (int(number) for number in self.where[k, n, :2])
             part = (
                 slice(top - _GUTTER, top + high + _GUTTER),
                 slice(left - _GUTTER, left + wide + _GUTTER),
@@ -53,10 +54,6 @@ class Atlas:
             self.image[part] = _edged(image)
             if solid is not None:
                 self.solid[part] = _edged(solid)
-
-    def where(self, texture: int, level: int) -> tuple[float, float, float, float]:
-        """Left, top, width and height of one level of a texture, pixels."""
-        return self._where[texture, level]
 
 
 def _edged(image: UInt8Array) -> UInt8Array:

@@ -155,24 +155,28 @@ class Backdrop:
         focal = float(view.lens.matrix[0, 0]) * scale
         for piece in self._pieces(view, rays, focal):
             x0, x1, y0, y1 = piece.window
-            part = (slice(y0, y1), slice(x0, x1))
-            count, form = (y1 - y0) * (x1 - x0), (y1 - y0, x1 - x0)
-            w, u, v = (room[k, :count].reshape(form) for k in range(3))
+            part, form = (slice(y0, y1), slice(x0, x1)), (y1 - y0, x1 - x0)
+            count = form[0] * form[1]
             across, along, before = rays.x[part], rays.y[part], nearness[part]
-            mask, test = (marks[k, :count].reshape(form) for k in range(2))
+            # Packed scratch stays in the cache; windows of a full-sized one would not.
+            w = room[0, :count].reshape(form)
+            mask, test = marks[0, :count].reshape(form), marks[1, :count].reshape(form)
             _linear(across, along, piece.nearness, w)
             np.greater(w, before, out=mask)
             if piece.band is not None:
                 mask &= np.greater(w, piece.band[0], out=test)
                 mask &= np.less_equal(w, piece.band[1], out=test)
-            for out, form_of, (least, most) in (
-                (u, piece.column, piece.columns),
-                (v, piece.row, piece.rows),
-            ):
-                _linear(across, along, form_of, out)
-                cv2.divide(out, w, dst=out)
-                mask &= np.greater_equal(out, least, out=test)
-                mask &= np.less_equal(out, most, out=test)
+            if not mask.any():
+                continue
+            u, v = room[1, :count].reshape(form), room[2, :count].reshape(form)
+            _linear(across, along, piece.column, u)
+            _linear(across, along, piece.row, v)
+            cv2.divide(u, w, dst=u)
+            cv2.divide(v, w, dst=v)
+            mask &= np.greater_equal(u, piece.columns[0], out=test)
+            mask &= np.less_equal(u, piece.columns[1], out=test)
+            mask &= np.greater_equal(v, piece.rows[0], out=test)
+            mask &= np.less_equal(v, piece.rows[1], out=test)
             if piece.cutout:
                 solid = cv2.remap(self._atlas.solid, u, v, cv2.INTER_LINEAR)
                 mask &= np.greater(solid, _SOLID, out=test)
@@ -220,24 +224,29 @@ class Backdrop:
         nearness = -(self._normal[index] @ spin) / away[:, None]
         column = self._coordinate(self._along[index], centre - self._corner[index], spin, nearness)
         row = self._coordinate(self._down[index], centre - self._corner[index], spin, nearness)
-        pieces = []
-        for k in np.flatnonzero((windows[:, 0] < windows[:, 1]) & (windows[:, 2] < windows[:, 3])):
-            one = owner[k]
-            left, top, wide, tall = self._atlas.where(int(index[one]), int(level[k]))
-            band = None if counts[one] == 1 else (1 / far[k], min(1 / max(near[k], 1e-9), 1e9))
-            pieces.append(
-                _Piece(
-                    windows[k].tolist(),
-                    nearness[one].tolist(),
-                    (wide * column[one] + (left - 0.5) * nearness[one]).tolist(),
-                    (tall * row[one] + (top - 0.5) * nearness[one]).tolist(),
-                    (left - 0.5 - wide * _SLACK, left + wide * (1 + _SLACK) - 0.5),
-                    (top - 0.5 - tall * _SLACK, top + tall * (1 + _SLACK) - 0.5),
-                    band,
-                    bool(self._cutout[index[one]]),
-                )
+        seen = (windows[:, 0] < windows[:, 1]) & (windows[:, 2] < windows[:, 3])
+        # From near to far, so that what is hidden is found out early.
+        order = np.flatnonzero(seen)
+        order = order[np.argsort(np.maximum(near, low[owner])[order], kind='stable')]
+        one, level = owner[order], level[order]
+        left, top, wide, tall = self._atlas.where[index[one], level].T
+        cut = (counts[one] > 1).tolist()
+        bands = np.column_stack([1 / far[order], 1 / np.maximum(near[order], 1e-9)]).tolist()
+        slack_x, slack_y = wide * _SLACK + 0.5, tall * _SLACK + 0.5
+        return [
+            _Piece(window, depth, x, y, columns, rows, band if parted else None, hole)
+            for window, depth, x, y, columns, rows, band, parted, hole in zip(
+                windows[order].tolist(),
+                nearness[one].tolist(),
+                (wide[:, None] * column[one] + (left - 0.5)[:, None] * nearness[one]).tolist(),
+                (tall[:, None] * row[one] + (top - 0.5)[:, None] * nearness[one]).tolist(),
+                np.column_stack([left - slack_x, left + wide + slack_x - 1]).tolist(),
+                np.column_stack([top - slack_y, top + tall + slack_y - 1]).tolist(),
+                bands,
+                cut,
+                self._cutout[index[one]].tolist(),
             )
-        return pieces
+        ]
 
     @staticmethod
     def _coordinate(
@@ -258,9 +267,9 @@ class _Piece:
     nearness: list[float]
     column: list[float]
     row: list[float]
-    columns: tuple[float, float]
-    rows: tuple[float, float]
-    band: tuple[float, float] | None
+    columns: list[float]
+    rows: list[float]
+    band: list[float] | None
     cutout: bool
 
 

@@ -52,11 +52,12 @@ class Bakery:
         light = light + (1 - light) * np.float32(quad.surface.glow)
         colour = self._place.light.colour
         colour = colour + (1 - colour) * np.float32(quad.surface.glow)
-        lit = sheet[..., :3] * light[..., None] * (colour * np.float32(255))
+        factor = cv2.merge([light * np.float32(255 * one) for one in colour])
+        lit = cv2.multiply(np.ascontiguousarray(sheet[..., :3]), factor)
         solid = None
         if quad.surface.cutout:
             solid = (sheet[..., 3] * 255).astype(np.uint8)
-        return np.clip(lit + 0.5, 0, 255).astype(np.uint8), solid
+        return np.asarray(cv2.convertScaleAbs(lit), np.uint8), solid
 
     def _cells(self, points: DoubleArray) -> DoubleArray:
         result: DoubleArray = (points[..., :2] + _MARGIN_M) * _CELLS_PER_M - 0.5

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
-from reid_ros.types import FloatArray
+from reid_ros.types import AnyArray, FloatArray
 from reid_ros.world import surface
 from reid_ros.world.surface import Painter, Sheet, Surface, blend, grid, shade
 
@@ -44,14 +45,14 @@ def _rim(sheet: Sheet) -> FloatArray:
 
 
 def _board(sheet: Sheet) -> FloatArray:
-    grain = 0.06 * sheet.noise(0.01, 2, 30) + 0.05 * sheet.noise(0.3, 3, 3)
+    grain = 0.04 * sheet.noise(0.014, 2, 20) + 0.035 * sheet.noise(0.3, 3, 3)
     image = shade(sheet.flat(sheet.tint), grain)
     return shade(image, -0.25 * np.clip(1 - _rim(sheet) / 0.012, 0, 1))
 
 
 def _cloth(sheet: Sheet) -> FloatArray:
     image = shade(
-        sheet.flat(sheet.tint), 0.07 * sheet.noise(0.012, 1) + 0.07 * sheet.noise(0.25, 3)
+        sheet.flat(sheet.tint), 0.03 * sheet.noise(0.012, 1) + 0.04 * sheet.noise(0.3, 3)
     )
     step = float(sheet.rng.uniform(0.5, 0.75))
     _, along = grid(sheet.x, step)
@@ -59,9 +60,19 @@ def _cloth(sheet: Sheet) -> FloatArray:
     return shade(image, -0.28 * _tall(sheet, soft) - 0.3 * np.exp(-_rim(sheet) / 0.03))
 
 
+def _screen(sheet: Sheet) -> FloatArray:
+    """A cloth-covered partition in its frame."""
+    image = shade(sheet.flat(sheet.tint), 0.03 * sheet.noise(0.012, 1) + 0.02 * sheet.noise(0.5))
+    frame = np.maximum(
+        (_rim(sheet) < 0.035).astype('f4'), _wide(sheet, (sheet.y < 0.09).astype('f4'))
+    )
+    image = blend(image, sheet.accent, frame)
+    return shade(image, -0.35 * sheet.line(_rim(sheet) - 0.04, 0.008))
+
+
 def _metal(sheet: Sheet) -> FloatArray:
     image = shade(
-        sheet.flat(sheet.tint), 0.02 * sheet.noise(0.4, 3) + 0.02 * sheet.noise(0.01, 1, 20)
+        sheet.flat(sheet.tint), 0.015 * sheet.noise(0.4, 3) + 0.01 * sheet.noise(0.02, 1)
     )
     return shade(image, -0.3 * np.clip(1 - _rim(sheet) / 0.01, 0, 1))
 
@@ -93,9 +104,7 @@ def _goods(sheet: Sheet) -> FloatArray:
         low = shelf * step + 0.03
         x = 0.03
         while x < sheet.width / per_m - 0.05:
-            colour = np.clip(rng.beta(0.9, 1.1, 3) * 0.8 + 0.05, 0, 0.85)
-            if rng.random() < 0.4:
-                colour = np.full(3, rng.uniform(0.2, 0.8)) + rng.normal(0, 0.03, 3)
+            colour = _print_colour(rng)
             wide = float(rng.uniform(0.04, 0.22)) * sheet.surface.scale
             high = float(rng.uniform(0.5, 0.88)) * step
             for _ in range(int(rng.integers(1, 5))):
@@ -128,7 +137,7 @@ def _poster(sheet: Sheet) -> FloatArray:
     image = blend(sheet.flat(sheet.tint), sheet.accent, np.clip(sheet.noise(0.5, 2), 0, 1))
     h, w = sheet.height, sheet.width
     for _ in range(int(rng.integers(2, 5))):
-        colour = [float(c) for c in rng.random(3) * 0.85]
+        colour = [float(c) for c in _print_colour(rng)]
         centre = (int(rng.integers(w)), int(rng.integers(h * 2 // 3)))
         if rng.random() < 0.5:
             cv2.circle(
@@ -219,8 +228,8 @@ def _leaves(sheet: Sheet) -> FloatArray:
     h, w = sheet.height, sheet.width
     image = np.zeros((h, w, 3), np.float32)
     solid = np.zeros((h, w), np.float32)
-    size = max(0.09 * sheet.surface.density * sheet.surface.scale, 3.0)
-    count = int(min(1.6 * h * w / (size * size), 900))
+    size = max(0.075 * sheet.surface.density * sheet.surface.scale, 3.0)
+    count = int(min(1.6 * h * w / (size * size), 1600))
     depth = np.sort(rng.random(count))
     for near in depth:
         reach = np.sqrt(rng.random()) * 0.46
@@ -237,13 +246,27 @@ def _leaves(sheet: Sheet) -> FloatArray:
     return _hole(sheet, image, solid)
 
 
-def _rails(sheet: Sheet) -> FloatArray:
-    """Two rails and upright bars: railings and the backs of chairs."""
-    image = shade(sheet.flat(sheet.tint), 0.05 * sheet.noise(0.05, 2))
-    bar = _tall(sheet, sheet.line(grid(sheet.x, 0.11 * sheet.surface.scale)[1], 0.022))
-    top = float(sheet.y[0])
-    rail = sheet.line(sheet.y - (top - 0.03), 0.05) + sheet.line(sheet.y - 0.1, 0.04)
-    return _hole(sheet, image, np.maximum(bar > 0.5, _wide(sheet, rail) > 0.5))
+def _wheel(sheet: Sheet) -> FloatArray:
+    middle = np.hypot(sheet.x[None] - sheet.x.mean(), sheet.y[:, None] - sheet.y.mean())
+    radius = float(sheet.x[-1]) / 2
+    image = blend(sheet.flat(sheet.tint), sheet.accent, (middle < 0.6 * radius).astype('f4'))
+    image = shade(image, -0.7 * (np.abs(middle - 0.35 * radius) < 0.06 * radius))
+    return _hole(sheet, image, (middle < radius).astype('f4'))
+
+
+def _print_colour(rng: np.random.Generator) -> AnyArray:
+    """Of packages and posters: mostly white, grey, brown, red or blue, seldom a pure hue."""
+    grey = rng.uniform(0.12, 0.85)
+    hues = (
+        [0.2, 0.25, 0.75],
+        [0.65, 0.4, 0.2],
+        [0.25, 0.7, 0.8],
+        [0.3, 0.5, 0.25],
+        [0.3, 0.5, 0.65],
+    )
+    vivid = np.array(hues[rng.integers(len(hues))]) * rng.uniform(0.5, 1.15)
+    share = rng.beta(0.8, 1.2)
+    return np.clip(grey + share * (vivid - grey) + rng.normal(0, 0.04, 3), 0.03, 0.88)
 
 
 def _hedge(sheet: Sheet) -> FloatArray:
@@ -265,23 +288,31 @@ def _fence(sheet: Sheet) -> FloatArray:
 
 
 def _sky(sheet: Sheet) -> FloatArray:
-    """Sky with clouds; the tint is the zenith's, the accent that of the haze."""
-    up = np.clip(_wide(sheet, sheet.y / sheet.y[0]), 0, 1)
-    image = blend(sheet.flat(sheet.accent), sheet.tint, np.sqrt(up))
-    cover = float(sheet.rng.uniform(-0.6, 0.9))
-    cloud = np.clip(0.6 * sheet.noise(18, 5, 2.5) + cover, 0, 1) * np.clip(3 * up, 0.3, 1)
+    """A panorama of sky, clouds and trees that closes; tint of the zenith, accent of the haze."""
+    if sheet.surface.scale > 1:  # the lid over the panorama
+        return sheet.flat(sheet.tint)
+    overlap = sheet.width // 20
+    wide = replace(sheet, width=sheet.width + overlap)
+    up = np.clip(_wide(wide, wide.y / wide.y[0]), 0, 1)
+    image = blend(wide.flat(wide.accent), wide.tint, np.sqrt(up))
+    cover = float(wide.rng.uniform(-0.6, 0.9))
+    cloud = np.clip(0.6 * wide.noise(14, 6, 2.5) + cover, 0, 1)
+    # Clouds thin out towards the lid, which has none.
+    cloud *= np.clip(3 * up, 0.3, 1) * np.clip(3 * (1 - up), 0, 1)
     image = blend(image, np.array([0.97, 0.96, 0.95], 'f4'), cloud * 0.85)
-    if sheet.surface.scale > 1:  # the zenith has no horizon
-        return image
-    ridge = 2.6 + 1.3 * sheet.noise(9, 5)[-1]
-    trees = (sheet.y[:, None] < ridge[None]).astype('f4')
-    leaf = shade(sheet.flat(np.array([0.3, 0.42, 0.36], 'f4')), 0.22 * sheet.noise(0.8, 3))
-    return blend(image, leaf, trees * 0.9)
+    ridge = 2.6 + 0.9 * wide.noise(9, 3)[-1] + 0.25 * wide.noise(1.5, 2)[-1]
+    trees = np.clip((ridge[None] - wide.y[:, None]) * 6, 0, 1)
+    leaf = shade(wide.flat(np.array([0.3, 0.4, 0.33], 'f4')), 0.13 * wide.noise(1.2, 4))
+    image = blend(image, leaf, trees * 0.85)
+    share = np.linspace(0, 1, overlap, dtype=np.float32)[None, :, None]
+    image[:, :overlap] += (1 - share) * (image[:, sheet.width :] - image[:, :overlap])
+    return image[:, : sheet.width]
 
 
 PATTERNS: Mapping[str, Painter] = {
     'board': _board,
     'cloth': _cloth,
+    'screen': _screen,
     'metal': _metal,
     'cabinet': _cabinet,
     'goods': _goods,
@@ -292,7 +323,7 @@ PATTERNS: Mapping[str, Painter] = {
     'lamp': _lamp,
     'legs': _legs,
     'leaves': _leaves,
-    'rails': _rails,
+    'wheel': _wheel,
     'hedge': _hedge,
     'fence': _fence,
     'sky': _sky,

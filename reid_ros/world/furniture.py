@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reid_ros.world.quads import Quad, box, face, following
+from reid_ros.world.quads import Quad, box, face, following, seed
 from reid_ros.world.surface import Colour, Surface
 
 
@@ -70,23 +70,19 @@ class Style:
         )
 
 
-def _seed(rng: np.random.Generator) -> int:
-    return int(rng.integers(1 << 31))
-
-
 def _darker(colour: Colour, by: float) -> Colour:
     return (colour[0] * by, colour[1] * by, colour[2] * by)
 
 
 def _board(rng: np.random.Generator, colour: Colour) -> Surface:
-    return Surface('board', colour, seed=_seed(rng))
+    return Surface('board', colour, seed=seed(rng))
 
 
 def _table_quads(
     rng: np.random.Generator, style: Style, width: float, depth: float, height: float
 ) -> list[Quad]:
     top = _board(rng, style.wood)
-    legs = Surface('legs', style.wood, style.metal, _seed(rng), 110, cutout=True)
+    legs = Surface('legs', style.wood, style.metal, seed(rng), 110, cutout=True)
     x, y = width / 2, depth / 2
     sides = box((-x, -y, 0), (x, y, height), legs, top)
     slab = height - 0.035
@@ -94,12 +90,57 @@ def _table_quads(
 
 
 def _chair(rng: np.random.Generator, style: Style) -> list[Quad]:
-    seat = Surface('cloth', style.cloth, seed=_seed(rng))
-    legs = Surface('legs', style.cloth, style.metal, _seed(rng), 110, cutout=True)
+    seat = Surface('cloth', style.cloth, seed=seed(rng))
+    legs = Surface('legs', style.cloth, style.metal, seed(rng), 110, cutout=True)
     quads = box((-0.22, -0.22, 0), (0.22, 0.22, 0.46), legs, seat)
-    back = box((-0.21, 0.18, 0.56), (0.21, 0.22, 0.92), seat)
+    back = [
+        face((-0.21, 0.19, 0.92), (0.42, 0, 0), (0, 0, -0.36), seat),
+        face((0.21, 0.21, 0.92), (-0.42, 0, 0), (0, 0, -0.36), following(seat, 5)),
+    ]
     bars = face((-0.2, 0.2, 0.6), (0.4, 0, 0), (0, 0, -0.2), legs)
     return [*quads, *back, bars]
+
+
+def _screen(rng: np.random.Generator) -> list[Quad]:
+    """A computer's screen on a desk, from the desk's top up."""
+    dark = Surface('metal', (0.09, 0.09, 0.1), seed=seed(rng))
+    lit = (
+        dark
+        if rng.random() < 0.4
+        else Surface(
+            'poster', _tone(rng, 0.3, 0.8), _tone(rng, 0.2, 0.5), seed(rng), 130, glow=0.4
+        )
+    )
+    return [
+        face((-0.27, -0.01, 0.46), (0.54, 0, 0), (0, 0, -0.33), lit),
+        face((0.27, 0.02, 0.46), (-0.54, 0, 0), (0, 0, -0.33), following(dark, 1)),
+        face((-0.04, 0.0, 0.14), (0.08, 0, 0), (0, 0, -0.14), following(dark, 2)),
+        face((0.04, 0.01, 0.14), (-0.08, 0, 0), (0, 0, -0.14), following(dark, 3)),
+    ]
+
+
+def _tone(rng: np.random.Generator, least: float, most: float) -> Colour:
+    """A colour that is seldom a pure one, as in most rooms."""
+    grey = rng.uniform(least, most)
+    blue, green, red = np.clip(grey * np.exp(rng.normal(0, 0.22, 3)), 0.04, 0.92).tolist()
+    return (blue, green, red)
+
+
+def _bank(rng: np.random.Generator, style: Style) -> Piece:
+    """Four desks in a block with a low screen between those that face each other."""
+    width = float(rng.uniform(2.8, 3.4))
+    quads = _table_quads(rng, style, width, 1.6, 0.74)
+    for turn in (0.0, np.pi):
+        for x in (-width / 4, width / 4):
+            place = _turned(_screen(rng), rng.normal(0, 0.15), x + rng.normal(0, 0.08), 0.25)
+            seat = _chair(rng, style)
+            away = -1.0 + rng.uniform(-0.12, 0.1)
+            place = [quad.raised(0.74) for quad in place]
+            place += _turned(seat, np.pi + rng.normal(0, 0.4), x + rng.normal(0, 0.1), away)
+            quads += _turned(place, turn, 0, 0)
+    cloth = Surface('cloth', style.cloth, seed=seed(rng))
+    quads += box((-width / 2, -0.02, 0.74), (width / 2, 0.02, 1.15), cloth)
+    return Piece(width, 2.7, tuple(quads))
 
 
 def _turned(quads: list[Quad], turn: float, x: float, y: float) -> list[Quad]:
@@ -121,25 +162,22 @@ def _table(rng: np.random.Generator, style: Style) -> Piece:
 def _desk(rng: np.random.Generator, style: Style) -> Piece:
     width = float(rng.uniform(1.4, 1.8))
     quads = _table_quads(rng, style, width, 0.8, 0.74)
-    dark = Surface('metal', (0.09, 0.09, 0.1), seed=_seed(rng))
     x = float(rng.uniform(-0.25, 0.25))
-    quads += _turned(
-        box((-0.27, -0.01, 0.86), (0.27, 0.02, 1.2), dark), rng.normal(0, 0.15), x, 0.15
-    )
-    quads += box((x - 0.04, 0.16, 0.74), (x + 0.04, 0.19, 0.88), dark)
+    screen = [quad.raised(0.74) for quad in _screen(rng)]
+    quads += _turned(screen, rng.normal(0, 0.15), x, 0.15)
     if rng.random() < 0.6:
-        drawers = Surface('cabinet', style.metal, seed=_seed(rng))
+        drawers = Surface('cabinet', style.metal, seed=seed(rng))
         quads += box((width / 2 - 0.47, -0.3, 0), (width / 2 - 0.07, 0.3, 0.6), drawers)
     quads += _turned(_chair(rng, style), np.pi + rng.normal(0, 0.4), -0.1, -0.55)
-    screen = Surface('cloth', style.cloth, seed=_seed(rng))
+    cloth = Surface('cloth', style.cloth, seed=seed(rng))
     if rng.random() < 0.5:
-        quads += box((-width / 2, 0.4, 0.4), (width / 2, 0.44, 1.25), screen)
+        quads += box((-width / 2, 0.4, 0.4), (width / 2, 0.44, 1.25), cloth)
     return Piece(width, 1.6, tuple(_turned(quads, 0, 0, 0.3)))
 
 
 def _shelf(rng: np.random.Generator, style: Style) -> Piece:
     width, high = float(rng.uniform(1.2, 3.0)), float(rng.uniform(1.5, 2.2))
-    goods = Surface('goods', style.wood, seed=_seed(rng), density=140)
+    goods = Surface('goods', style.wood, seed=seed(rng), density=140)
     return Piece(
         width,
         0.45,
@@ -157,14 +195,14 @@ def _shelf(rng: np.random.Generator, style: Style) -> Piece:
 def _gondola(rng: np.random.Generator, style: Style) -> Piece:
     """A shop's shelf that is open on both sides."""
     width, high = float(rng.uniform(2.2, 4.2)), float(rng.uniform(1.3, 1.9))
-    goods = Surface('goods', style.metal, seed=_seed(rng), density=140)
+    goods = Surface('goods', style.metal, seed=seed(rng), density=140)
     quads = box((-width / 2, -0.45, 0), (width / 2, 0.45, high), goods, _board(rng, style.metal))
     return Piece(width, 0.9, tuple(quads))
 
 
 def _counter(rng: np.random.Generator, style: Style) -> Piece:
     width, depth = float(rng.uniform(1.8, 3.2)), float(rng.uniform(0.6, 0.8))
-    side = Surface('cabinet', style.wood, _darker(style.wood, 0.4), _seed(rng))
+    side = Surface('cabinet', style.wood, _darker(style.wood, 0.4), seed(rng))
     quads = box((-width / 2, -depth / 2, 0), (width / 2, depth / 2, 1.05), side)
     top = _board(rng, _darker(style.wood, 0.55))
     quads += box(
@@ -173,7 +211,7 @@ def _counter(rng: np.random.Generator, style: Style) -> Piece:
         top,
         under=True,
     )
-    till = Surface('metal', (0.16, 0.16, 0.17), seed=_seed(rng))
+    till = Surface('metal', (0.16, 0.16, 0.17), seed=seed(rng))
     x = float(rng.uniform(-width / 3, width / 3))
     quads += box((x - 0.2, -0.15, 1.1), (x + 0.2, 0.15, 1.38), till)
     return Piece(width + 0.08, depth + 0.08, tuple(quads))
@@ -181,7 +219,7 @@ def _counter(rng: np.random.Generator, style: Style) -> Piece:
 
 def _sofa(rng: np.random.Generator, style: Style) -> Piece:
     width = float(rng.uniform(1.5, 2.3))
-    cloth = Surface('cloth', style.cloth, seed=_seed(rng))
+    cloth = Surface('cloth', style.cloth, seed=seed(rng))
     x = width / 2
     quads = box((-x + 0.15, -0.42, 0.06), (x - 0.15, 0.3, 0.42), cloth)
     quads += box((-x, 0.22, 0.06), (x, 0.45, 0.85), cloth)
@@ -193,7 +231,7 @@ def _sofa(rng: np.random.Generator, style: Style) -> Piece:
 def _cabinet(rng: np.random.Generator, style: Style) -> Piece:
     width, high = float(rng.uniform(0.8, 1.8)), float(rng.choice([0.75, 1.1, 1.4, 2.0]))
     colour = style.metal if rng.random() < 0.5 else style.wood
-    front = Surface('cabinet', colour, _darker(colour, 0.35), _seed(rng))
+    front = Surface('cabinet', colour, _darker(colour, 0.35), seed(rng))
     quads = box((-width / 2, -0.22, 0), (width / 2, 0.22, high), _board(rng, colour), front=front)
     return Piece(width, 0.45, tuple(quads))
 
@@ -207,8 +245,8 @@ def _bench(rng: np.random.Generator, style: Style) -> Piece:
 def _pillar(rng: np.random.Generator, style: Style) -> Piece:
     side = float(rng.uniform(0.4, 0.65))
     grey = float(rng.uniform(0.5, 0.8))
-    name = str(rng.choice(['painted', 'concrete', 'tiles']))
-    cover = Surface(name, (grey, grey, grey), _darker(style.wood, 0.8), _seed(rng))
+    name = str(rng.choice(['painted', 'concrete', 'plaster']))
+    cover = Surface(name, (grey, grey, grey), _darker(style.wood, 0.8), seed(rng))
     return Piece(
         side, side, tuple(box((-side / 2, -side / 2, 0), (side / 2, side / 2, 7.0), cover))
     )
@@ -216,7 +254,7 @@ def _pillar(rng: np.random.Generator, style: Style) -> Piece:
 
 def _partition(rng: np.random.Generator, style: Style) -> Piece:
     width, high = float(rng.uniform(1.6, 3.0)), float(rng.uniform(1.5, 2.0))
-    cloth = Surface('cloth', style.cloth, seed=_seed(rng))
+    cloth = Surface('screen', style.cloth, style.metal, seed(rng))
     return Piece(width, 0.15, tuple(box((-width / 2, -0.04, 0), (width / 2, 0.04, high), cloth)))
 
 
@@ -227,7 +265,7 @@ def _crown(
     leaf = Surface(
         'leaves',
         style.leaf,
-        seed=_seed(rng),
+        seed=seed(rng),
         density=100 / max(scale**0.5, 1),
         scale=scale,
         cutout=True,
@@ -242,14 +280,16 @@ def _crown(
 
 def _plant(rng: np.random.Generator, style: Style) -> Piece:
     high = float(rng.uniform(0.9, 1.8))
-    pot = Surface('plaster', _darker((0.75, 0.8, 0.85), rng.uniform(0.3, 1.0)), seed=_seed(rng))
+    pot = Surface('plaster', _darker((0.75, 0.8, 0.85), rng.uniform(0.3, 1.0)), seed=seed(rng))
     quads = box(
         (-0.19, -0.19, 0),
         (0.19, 0.19, 0.4),
         pot,
-        Surface('asphalt', (0.1, 0.14, 0.18), seed=_seed(rng)),
+        Surface('asphalt', (0.1, 0.14, 0.18), seed=seed(rng)),
     )
-    return Piece(0.5, 0.5, tuple(quads + _crown(rng, style, 0.8, 0.32, high, 1.0)))
+    return Piece(
+        0.5, 0.5, tuple(quads + _crown(rng, style, 0.8, 0.32, high, float(rng.uniform(0.6, 1.1))))
+    )
 
 
 def _planter(rng: np.random.Generator, style: Style) -> Piece:
@@ -258,13 +298,13 @@ def _planter(rng: np.random.Generator, style: Style) -> Piece:
         str(rng.choice(['concrete', 'board', 'brick'])),
         (0.5, 0.53, 0.56),
         (0.6, 0.62, 0.63),
-        _seed(rng),
+        seed(rng),
     )
     quads = box(
         (-width / 2, -0.35, 0),
         (width / 2, 0.35, 0.5),
         wall,
-        Surface('asphalt', (0.1, 0.14, 0.18), seed=_seed(rng)),
+        Surface('asphalt', (0.1, 0.14, 0.18), seed=seed(rng)),
     )
     for x in np.arange(-width / 2 + 0.4, width / 2 - 0.2, 0.6):
         quads += _turned(_crown(rng, style, 0.8, 0.4, float(rng.uniform(0.9, 1.3)), 0.8), 0, x, 0)
@@ -272,15 +312,17 @@ def _planter(rng: np.random.Generator, style: Style) -> Piece:
 
 
 def _tree(rng: np.random.Generator, style: Style) -> Piece:
-    bark = Surface('board', (0.2, 0.26, 0.32), seed=_seed(rng))
+    bark = Surface('board', (0.2, 0.26, 0.32), seed=seed(rng))
     quads = box((-0.13, -0.13, 0), (0.13, 0.13, 2.8), bark)
     high = float(rng.uniform(4.2, 5.5))
-    return Piece(0.8, 0.8, tuple(quads + _crown(rng, style, 3.2, 1.9, high, 2.2)))
+    return Piece(
+        0.8, 0.8, tuple(quads + _crown(rng, style, float(rng.uniform(2.4, 3.2)), 1.9, high, 1.3))
+    )
 
 
 def _bin(rng: np.random.Generator, style: Style) -> Piece:
-    side = Surface('metal', _darker(style.metal, 0.7), seed=_seed(rng))
-    lid = Surface('metal', (0.07, 0.07, 0.07), seed=_seed(rng))
+    side = Surface('metal', _darker(style.metal, 0.7), seed=seed(rng))
+    lid = Surface('metal', (0.07, 0.07, 0.07), seed=seed(rng))
     return Piece(0.42, 0.42, tuple(box((-0.2, -0.2, 0), (0.2, 0.2, 0.85), side, lid)))
 
 
@@ -290,7 +332,7 @@ def _crates(rng: np.random.Generator, style: Style) -> Piece:
         high = 0.0
         for _ in range(int(rng.integers(1, 4))):
             card = Surface(
-                'board', _darker((0.42, 0.58, 0.7), rng.uniform(0.7, 1.1)), seed=_seed(rng)
+                'board', _darker((0.42, 0.58, 0.7), rng.uniform(0.7, 1.1)), seed=seed(rng)
             )
             rise = float(rng.uniform(0.3, 0.5))
             stack = box((-0.34, -0.3, high), (0.34, 0.3, high + rise), card)
@@ -302,16 +344,22 @@ def _crates(rng: np.random.Generator, style: Style) -> Piece:
 def _car(rng: np.random.Generator, style: Style) -> Piece:
     """A parked van: plain, but it hides people as vans do."""
     paint = float(rng.uniform(0.15, 0.8))
-    body = Surface('metal', _darker((1.0, 0.97, 0.95), paint), seed=_seed(rng))
-    dark = Surface('metal', (0.06, 0.06, 0.06), seed=_seed(rng))
-    glass = Surface('pane', (0.2, 0.2, 0.2), seed=_seed(rng))
+    body = Surface('metal', _darker((1.0, 0.97, 0.95), paint), seed=seed(rng))
+    dark = Surface('metal', (0.06, 0.06, 0.06), seed=seed(rng))
+    glass = Surface('pane', (0.2, 0.2, 0.2), seed=seed(rng))
     quads = box((-2.1, -0.88, 0.3), (2.1, 0.88, 1.1), body, under=True)
     quads += box((-2.1, -0.82, 1.1), (1.2, 0.82, 1.9), body)
     quads += [face((-0.2 + x, -0.83, 1.75), (1.2, 0, 0), (0, 0, -0.55), glass) for x in (0.0,)]
     quads += [face((1.0, 0.83, 1.75), (-1.2, 0, 0), (0, 0, -0.55), glass)]
     quads += [face((1.21, -0.7, 1.8), (0, 1.4, 0), (0, 0, -0.6), glass)]
+    wheel = Surface('wheel', (0.06, 0.06, 0.06), (0.5, 0.5, 0.5), seed(rng), cutout=True)
     for x in (-1.4, 1.35):
-        quads += box((x - 0.32, -0.89, 0), (x + 0.32, 0.89, 0.62), dark)
+        quads += [
+            face((x - 0.34, y, 0.68), (0.68, 0, 0), (0, 0, -0.68), wheel) for y in (-0.89, 0.89)
+        ]
+    quads.append(face((2.0, -0.7, 0.35), (0, 1.4, 0), (0, 0.0, -0.3), dark))
+    lamp = Surface('board', (0.8, 0.85, 0.86), seed=seed(rng))
+    quads += [face((2.11, y, 0.85), (0, 0.3, 0), (0, 0, -0.2), lamp) for y in (-0.8, 0.5)]
     return Piece(4.3, 1.8, tuple(quads))
 
 
@@ -320,6 +368,7 @@ Maker = Callable[[np.random.Generator, Style], Piece]
 MAKERS: Mapping[str, Maker] = {
     'table': _table,
     'desk': _desk,
+    'bank': _bank,
     'shelf': _shelf,
     'gondola': _gondola,
     'counter': _counter,

@@ -8,7 +8,7 @@ import numpy as np
 
 from reid_ros.types import DoubleArray, ReidError
 from reid_ros.world.furniture import MAKERS, Piece, Style
-from reid_ros.world.plan import KINDS, Plan
+from reid_ros.world.plan import KINDS, MARGINS, MOST, Plan
 from reid_ros.world.quads import Quad
 from reid_ros.world.shell import RECESS_M, Shell
 from reid_ros.world.values import Light
@@ -106,23 +106,31 @@ def _furnish(
     quads: list[Quad] = []
     covered = 0.0
     landings = [_landing(door) for door in doors]
-    for _ in range(500):
+    left = dict(MOST)
+    for turn in range(90):
         if covered >= goal:
             break
-        walled = not plan.free or rng.random() < 0.4
-        names = plan.against if walled else plan.free
-        piece = MAKERS[names[rng.integers(len(names))]](rng, style)
-        turns = int(rng.integers(4))
-        wide, deep = (piece.width, piece.depth)[:: 1 if turns % 2 == 0 else -1]
-        x, y = _spot(rng, size, wide, deep, turns, walled)
-        foot = (x - wide / 2, y - deep / 2, x + wide / 2, y + deep / 2)
+        # The middle first: what stands against walls finds room later too.
+        walled = not plan.free or rng.random() < (0.15 if turn < 12 else 0.5)
+        names = [name for name in (plan.against if walled else plan.free) if left.get(name, 1)]
+        if not names:
+            continue
+        name = names[rng.integers(len(names))]
+        piece = MAKERS[name](rng, style)
         tight = [*(_grown(other, WALKWAY_M) for other in taken), *landings]
-        if _inside(foot, size, walled) and not any(_meet(foot, other) for other in tight):
-            taken.append(foot)
-            covered += wide * deep
-            quads += [
-                quad.moved(turns * np.pi / 2, x, y) for quad in _lowered(piece, height, plan)
-            ]
+        margin = 0.0 if walled else max(WALKWAY_M, MARGINS.get(name, 0.0))
+        for _ in range(25):
+            turns = int(rng.integers(4))
+            wide, deep = (piece.width, piece.depth)[:: 1 if turns % 2 == 0 else -1]
+            x, y = _spot(rng, size, wide, deep, turns, walled)
+            foot = (x - wide / 2, y - deep / 2, x + wide / 2, y + deep / 2)
+            if _inside(foot, size, margin) and not any(_meet(foot, other) for other in tight):
+                taken.append(foot)
+                covered += wide * deep
+                left[name] = left.get(name, 99) - 1
+                faces = _lowered(piece, height, plan)
+                quads += [quad.moved(turns * np.pi / 2, x, y) for quad in faces]
+                break
     return quads, np.array(taken).reshape(-1, 4)
 
 
@@ -178,9 +186,8 @@ def _meet(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _inside(foot: tuple[float, ...], size: tuple[float, float], walled: bool) -> bool:
-    """Whether a thing is on the floor, and leaves a way round it where it stands free."""
-    least = 0.0 if walled else WALKWAY_M
+def _inside(foot: tuple[float, ...], size: tuple[float, float], least: float) -> bool:
+    """Whether a thing is on the floor, that far from every wall."""
     return (
         foot[0] >= least
         and foot[1] >= least
@@ -197,10 +204,10 @@ def _light(rng: np.random.Generator, plan: Plan, size: tuple[float, float]) -> L
         direction = np.array(
             [np.cos(turn) * np.cos(rise), np.sin(turn) * np.cos(rise), np.sin(rise)]
         )
-        sun = float(rng.uniform(0.15, 0.6))
-        return Light(direction, 0.95 - 0.75 * sun, sun, colour, np.zeros((0, 3)), 0.0)
+        sun = float(rng.uniform(0.15, 0.55))
+        return Light(direction, 1.0 - 0.75 * sun, sun, colour, np.zeros((0, 3)), 0.0)
     direction = np.array([*rng.uniform(-0.5, 0.5, 2), 1.0])
-    diffuse = float(rng.uniform(0.28, 0.45))
+    diffuse = float(rng.uniform(0.22, 0.38))
     step = float(rng.uniform(2.6, 4.0))
     across, over = (max(round(side / step), 1) for side in size)
     spots = [
@@ -210,7 +217,7 @@ def _light(rng: np.random.Generator, plan: Plan, size: tuple[float, float]) -> L
     ]
     return Light(
         direction / np.linalg.norm(direction),
-        float(rng.uniform(0.9, 1.02)) - diffuse,
+        float(rng.uniform(0.98, 1.08)) - diffuse,
         diffuse,
         colour,
         np.array(spots),

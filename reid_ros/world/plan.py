@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reid_ros.world.quads import seed
 from reid_ros.world.surface import Colour, Surface
 
 
@@ -58,7 +59,7 @@ KINDS: Mapping[str, Plan] = {
         ('carpet', 'planks', 'carpet', 'tiles'),
         ('painted', 'painted', 'wallpaper', 'panelling'),
         ('cabinet', 'shelf', 'plant', 'bin', 'cabinet'),
-        ('desk', 'desk', 'desk', 'table', 'partition', 'plant'),
+        ('bank', 'bank', 'desk', 'desk', 'table', 'partition', 'plant'),
         (2, 3),
         (0.13, 0.18),
         0.6,
@@ -100,14 +101,40 @@ KINDS: Mapping[str, Plan] = {
         0.5,
         True,
     ),
+    'canteen': Plan(
+        (13, 18),
+        (10, 13),
+        (3.2, 4.4),
+        ('tiles', 'terrazzo', 'planks', 'tiles'),
+        ('painted', 'panelling', 'painted', 'wallpaper'),
+        ('counter', 'bench', 'plant', 'bin', 'cabinet'),
+        ('table', 'table', 'table', 'table', 'pillar', 'partition'),
+        (2, 4),
+        (0.12, 0.17),
+        0.7,
+    ),
 }
+
+MOST: Mapping[str, int] = {
+    'plant': 3,
+    'bin': 2,
+    'tree': 3,
+    'pillar': 3,
+    'van': 2,
+    'counter': 2,
+    'partition': 2,
+    'crates': 3,
+}
+"""How many of a thing a place has at most; of others any number."""
+MARGINS: Mapping[str, float] = {'tree': 3.0}
+"""Metres from every wall that a thing keeps: a crown hangs over, and cameras are on walls."""
 
 _TINTS: Mapping[str, tuple[Colour, ...]] = {
     'planks': ((0.3, 0.45, 0.6), (0.18, 0.3, 0.44), (0.45, 0.58, 0.68), (0.34, 0.42, 0.5)),
-    'tiles': ((0.62, 0.66, 0.68), (0.42, 0.44, 0.46), (0.5, 0.6, 0.7), (0.3, 0.38, 0.48)),
+    'tiles': ((0.54, 0.58, 0.6), (0.42, 0.44, 0.46), (0.44, 0.53, 0.61), (0.3, 0.38, 0.48)),
     'carpet': ((0.36, 0.3, 0.27), (0.3, 0.31, 0.32), (0.24, 0.26, 0.42), (0.32, 0.36, 0.28)),
-    'concrete': ((0.48, 0.5, 0.51), (0.4, 0.42, 0.43), (0.55, 0.58, 0.6)),
-    'terrazzo': ((0.58, 0.63, 0.66), (0.5, 0.52, 0.53), (0.4, 0.5, 0.58)),
+    'concrete': ((0.48, 0.5, 0.51), (0.4, 0.42, 0.43), (0.5, 0.53, 0.55)),
+    'terrazzo': ((0.52, 0.57, 0.6), (0.46, 0.48, 0.49), (0.38, 0.47, 0.55)),
     'asphalt': ((0.29, 0.29, 0.29), (0.35, 0.35, 0.34)),
     'grass': ((0.13, 0.36, 0.27), (0.16, 0.4, 0.33)),
     'paving': ((0.5, 0.53, 0.55), (0.4, 0.46, 0.53), (0.44, 0.45, 0.45)),
@@ -133,11 +160,6 @@ _ACCENTS: tuple[Colour, ...] = (
     (0.62, 0.64, 0.64),
     (0.3, 0.34, 0.5),
 )
-
-
-def seed(rng: np.random.Generator) -> int:
-    """A number that a surface may be painted from."""
-    return int(rng.integers(1 << 31))
 
 
 def pick(rng: np.random.Generator, name: str, density: float) -> Surface:

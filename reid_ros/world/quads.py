@@ -43,6 +43,10 @@ class Quad:
         result: DoubleArray = across / np.linalg.norm(across)
         return result
 
+    def raised(self, by: float) -> Quad:
+        """Lifted by metres."""
+        return replace(self, corner=self.corner + np.array([0.0, 0.0, by]))
+
     def moved(self, turn: float, x: float, y: float) -> Quad:
         """Turned by radians about the vertical through the origin, then shifted on the floor."""
         c, s = np.cos(turn), np.sin(turn)
@@ -53,6 +57,11 @@ class Quad:
             along=spin @ self.along,
             down=spin @ self.down,
         )
+
+
+def seed(rng: np.random.Generator) -> int:
+    """A number that a surface may be painted from."""
+    return int(rng.integers(1 << 31))
 
 
 def face(

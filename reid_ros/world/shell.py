@@ -7,13 +7,22 @@ from dataclasses import replace
 import numpy as np
 
 from reid_ros.types import DoubleArray
-from reid_ros.world.plan import Plan, pick, seed
-from reid_ros.world.quads import Quad, face
-from reid_ros.world.surface import Surface
+from reid_ros.world.plan import Plan, pick
+from reid_ros.world.quads import Quad, face, seed
+from reid_ros.world.surface import Colour, Surface
 from reid_ros.world.values import Light
 
 RECESS_M = 1.4
 """How far the floor goes on behind a door: who stands there is seen through the door only."""
+_LEAVES: tuple[Colour, ...] = (
+    (0.3, 0.42, 0.54),
+    (0.62, 0.64, 0.65),
+    (0.2, 0.28, 0.36),
+    (0.4, 0.4, 0.39),
+    (0.42, 0.34, 0.26),
+    (0.34, 0.4, 0.34),
+)
+"""Colours of doors."""
 
 
 class Shell:
@@ -23,7 +32,9 @@ class Shell:
         self, rng: np.random.Generator, plan: Plan, size: tuple[float, float], height: float
     ) -> None:
         self.rng, self.plan, self.size, self.height = rng, plan, size, height
-        self.ground = pick(rng, plan.floors[rng.integers(len(plan.floors))], density=130)
+        self.ground = pick(
+            rng, plan.floors[rng.integers(len(plan.floors))], density=100 if plan.outdoors else 115
+        )
 
     def floor(self) -> list[Quad]:
         """The floor; outdoors also the land around."""
@@ -85,7 +96,7 @@ class Shell:
                 if tall > high + 0.05:
                     lintel = self._part(left, 0.0, width, tall - high, span, tall, cover)
                     quads.append(lintel)
-                quads += self._opening(left, width, min(high, tall))
+                quads += self._opening(left, width, min(high, tall), house)
             start = left + width
         quads += self._hung(span, tall, openings, house)
         turn, x, y = _frame(wall, self.size)
@@ -104,7 +115,7 @@ class Shell:
         quad = face((left, 0, tall - top), (width, 0, 0), (0, 0, -high), cover, True)
         return replace(quad, sheet=(left, top, span, tall))
 
-    def _opening(self, left: float, width: float, high: float) -> list[Quad]:
+    def _opening(self, left: float, width: float, high: float, house: bool) -> list[Quad]:
         """The frame of a door, and indoors the dim recess behind it."""
         trim = Surface('board', (0.5, 0.52, 0.54), seed=seed(self.rng))
         bar = 0.08
@@ -113,15 +124,15 @@ class Shell:
             face((left + width, -0.02, high + bar), (bar, 0, 0), (0, 0, -high - bar), trim, True),
             face((left, -0.02, high + bar), (width, 0, 0), (0, 0, -bar), trim, True),
         ]
-        if self.plan.outdoors:
+        if self.plan.outdoors and not house:
             return quads
         inner = Surface('plaster', (0.42, 0.44, 0.45), seed=seed(self.rng), density=60)
-        tint = tuple(float(part) for part in self.rng.uniform(0.15, 0.5, 3))
-        leaf = Surface('door', (tint[0], tint[1], tint[2]), (0.3, 0.31, 0.32), seed(self.rng))
+        tint = _LEAVES[self.rng.integers(len(_LEAVES))]
+        leaf = Surface('door', tint, (0.3, 0.31, 0.32), seed(self.rng))
         right, deep = left + width, RECESS_M
         return [
             *quads,
-            face((left, deep, 0), (width, 0, 0), (0, -deep, 0), self.ground, True),
+            face((left, deep, 0.002), (width, 0, 0), (0, -deep, 0), self.ground, True),
             face((left, 0, high), (width, 0, 0), (0, deep, 0), inner, True),
             face((left, 0, high), (0, deep, 0), (0, 0, -high), inner, True),
             face((right, deep, high), (0, -deep, 0), (0, 0, -high), inner, True),
@@ -155,7 +166,11 @@ class Shell:
                     face((x, -0.02, high), (width, 0, 0), (0, 0, 0.95 - high), glass, True)
                 )
             elif free and rng.random() < 0.5:
-                tints = rng.uniform(0.1, 0.9, (2, 3)).tolist()
+                tints = np.clip(
+                    rng.uniform(0.15, 0.85, (2, 1)) * np.exp(rng.normal(0, 0.25, (2, 3))),
+                    0.05,
+                    0.9,
+                ).tolist()
                 print_ = Surface('poster', tuple(tints[0]), tuple(tints[1]), seed(rng), 130)
                 broad = min(width, 1.2) * 0.6
                 quads.append(
@@ -171,8 +186,10 @@ class Shell:
             return self._sky()
         tall = self.height
         paint = float(self.rng.uniform(0.78, 0.9))
-        name = str(self.rng.choice(['ceiling', 'plaster']))
-        cover = Surface(name, (paint, paint, paint), seed=seed(self.rng), density=50)
+        scale = float(self.rng.choice([1.0, 2.0]))
+        cover = Surface(
+            'ceiling', (paint, paint, paint), seed=seed(self.rng), density=50, scale=scale
+        )
         quads = [face((0, 0, tall), (x, 0, 0), (0, y, 0), cover, True)]
         lamp = Surface('lamp', (1, 1, 1), seed=seed(self.rng), density=50, glow=1.0)
         wide, long = (
@@ -196,11 +213,12 @@ class Shell:
             ((x + far, -far, tall), (-a, 0, 0)),
             ((-far, -far, tall), (0, b, 0)),
         )
-        quads = [
-            face(corner, along, (0, 0, -tall), replace(sky, seed=sky.seed + k), True)
-            for k, (corner, along) in enumerate(sides)
-        ]
-        top = replace(sky, accent=zenith, density=2, scale=2.0)
+        quads, left, whole = [], 0.0, 2 * (a + b)
+        for corner, along in sides:
+            part = face(corner, along, (0, 0, -tall), sky, True)
+            quads.append(replace(part, sheet=(left, 0.0, whole, tall)))
+            left += part.size[0]
+        top = replace(sky, density=2, scale=2.0)
         return [*quads, face((-far, -far, tall), (a, 0, 0), (0, b, 0), top, True)]
 
 

@@ -73,9 +73,8 @@ class Sheet:
 
     def flat(self, colour: FloatArray) -> FloatArray:
         """(height, width, 3) of one colour."""
-        result: FloatArray = np.empty((self.height, self.width, 3), np.float32)
-        result[:] = colour
-        return result
+        shape = (self.height, self.width)
+        return np.asarray(cv2.merge([np.full(shape, one, np.float32) for one in colour]))
 
     def noise(self, cell_m: float, octaves: int = 3, stretch: float = 1.0) -> FloatArray:
         """(height, width) smooth noise of deviation near 1.
@@ -115,14 +114,21 @@ class Sheet:
 
 def shade(image: FloatArray, by: AnyArray) -> FloatArray:
     """The (h, w, 3) image times 1 + by, by of (h, w)."""
-    result: FloatArray = image * (1 + by)[..., None]
-    return result
+    factor = np.float32(1) + np.asarray(by, np.float32)
+    # OpenCV, for numpy goes through images of three channels three numbers at a time.
+    return np.asarray(cv2.multiply(image, cv2.merge([factor, factor, factor])), np.float32)
 
 
 def blend(image: FloatArray, colour: AnyArray, share: AnyArray) -> FloatArray:
     """The (h, w, 3) image mixed with a colour or another image by a (h, w) share."""
-    result: FloatArray = image + (colour - image) * share[..., None]
-    return result
+    part = np.ascontiguousarray(share, np.float32)
+    rest = 1 - part
+    kept = cv2.multiply(image, cv2.merge([rest, rest, rest]))
+    if colour.ndim == 1:
+        added = cv2.merge([part * np.float32(one) for one in colour])
+    else:
+        added = cv2.multiply(np.asarray(colour, np.float32), cv2.merge([part, part, part]))
+    return np.asarray(cv2.add(kept, added), np.float32)
 
 
 def grid(length: FloatArray, step: float) -> tuple[FloatArray, FloatArray]:
@@ -230,7 +236,10 @@ def _asphalt(sheet: Sheet) -> FloatArray:
 
 
 def _grass(sheet: Sheet) -> FloatArray:
-    image = shade(sheet.flat(sheet.tint), 0.28 * sheet.noise(0.03, 2) + 0.12 * sheet.noise(1.2, 4))
+    image = shade(
+        sheet.flat(sheet.tint),
+        0.13 * sheet.noise(0.02, 1) + 0.1 * sheet.noise(0.08, 2) + 0.1 * sheet.noise(1.2, 4),
+    )
     dry = np.clip(0.5 * sheet.noise(1.8, 4), 0, 0.7)
     image = blend(image, sheet.accent, dry)
     return np.clip(image, 0.01, 1)
@@ -290,7 +299,7 @@ def _wallpaper(sheet: Sheet) -> FloatArray:
             * np.sin(2 * np.pi * sheet.y / period)[:, None]
         )
         pattern = np.clip((waves - 0.45) * 6, 0, 1)
-    image = blend(image, sheet.accent, pattern.astype('f4') * np.float32(rng.uniform(0.12, 0.35)))
+    image = blend(image, sheet.accent, pattern.astype('f4') * np.float32(rng.uniform(0.08, 0.22)))
     return _skirted(sheet, shade(image, 0.015 * sheet.noise(1, 4)))
 
 
@@ -324,7 +333,9 @@ def _brick(sheet: Sheet) -> FloatArray:
 
 
 def _ceiling(sheet: Sheet) -> FloatArray:
-    image = shade(sheet.flat(sheet.tint), 0.03 * sheet.noise(0.03, 2) + 0.02 * sheet.noise(2, 2))
+    image = shade(sheet.flat(sheet.tint), 0.015 * sheet.noise(0.04, 2) + 0.02 * sheet.noise(2, 2))
+    if sheet.surface.scale > 1:  # plain plaster
+        return image
     _, across = grid(sheet.y, 0.6)
     _, along = grid(sheet.x, 0.6)
     rail = np.maximum(sheet.line(across, 0.02)[:, None], sheet.line(along, 0.02)[None])

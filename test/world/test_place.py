@@ -106,7 +106,7 @@ def test_light_is_of_a_kind_that_figures_can_share(drawn):
     light = drawn.light
     assert np.linalg.norm(light.direction) == pytest.approx(1)
     assert light.direction[2] > 0.4
-    assert 0.3 < light.ambient + light.diffuse <= 1.1
+    assert 0.3 < light.ambient + light.diffuse <= 1.15
     ground = np.random.default_rng(0).uniform(0, drawn.size, (200, 2))
     assert 0.75 < light.brightness(ground).min() <= light.brightness(ground).max() < 1.45
 
