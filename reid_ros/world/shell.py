@@ -33,7 +33,7 @@ class Shell:
     ) -> None:
         self.rng, self.plan, self.size, self.height = rng, plan, size, height
         self.ground = pick(
-            rng, plan.floors[rng.integers(len(plan.floors))], density=100 if plan.outdoors else 115
+            rng, plan.floors[rng.integers(len(plan.floors))], density=90 if plan.outdoors else 110
         )
 
     def floor(self) -> list[Quad]:
@@ -42,7 +42,7 @@ class Shell:
         flat = face((0, y, 0), (x, 0, 0), (0, -y, 0), self.ground, True)
         if not self.plan.outdoors:
             return [flat]
-        around = pick(self.rng, str(self.rng.choice(['grass', 'asphalt'])), density=14)
+        around = pick(self.rng, str(self.rng.choice(['grass', 'asphalt'])), density=8)
         far = 60.0
         return [
             flat,
@@ -205,7 +205,7 @@ class Shell:
         far, tall = 60.0, 45.0
         blue = float(self.rng.uniform(0.0, 1.0))
         zenith = (0.72 + 0.08 * blue, 0.66 - 0.1 * blue, 0.64 - 0.26 * blue)
-        sky = Surface('sky', zenith, (0.9, 0.87, 0.84), seed(self.rng), 10, glow=1.0)
+        sky = Surface('sky', zenith, (0.9, 0.87, 0.84), seed(self.rng), 7, glow=1.0)
         a, b = x + 2 * far, y + 2 * far
         sides = (
             ((-far, y + far, tall), (a, 0, 0)),
