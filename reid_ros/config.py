@@ -31,6 +31,7 @@ def setting(
     *,
     choices: tuple[str, ...] = (),
     live: bool = False,
+    pose: bool = False,
 ) -> Any:
     """A dataclass field with its meaning (unit included), range or choices.
 
@@ -40,11 +41,10 @@ def setting(
         low, high: inclusive range of a number.
         choices: the only texts allowed.
         live: may be changed while the node runs.
+        pose: a list that is empty or holds x y z qx qy qz qw.
     """
-    return field(
-        default=default,
-        metadata={'meaning': meaning, 'low': low, 'high': high, 'choices': choices, 'live': live},
-    )
+    about = {'meaning': meaning, 'low': low, 'high': high, 'choices': choices}
+    return field(default=default, metadata={**about, 'live': live, 'pose': pose})
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,15 @@ class CameraConfig:
     )
     optical_frame: str = setting('', 'frame of the camera; "" takes it from the image header')
     pose: tuple[float, ...] = setting(
-        (), 'x y z qx qy qz qw of the optical frame in target_frame, metres; empty = unknown'
+        (),
+        'x y z qx qy qz qw of the optical frame in target_frame, metres; empty = unknown',
+        pose=True,
+    )
+    mount: tuple[float, ...] = setting(
+        (),
+        'x y z qx qy qz qw of the optical frame on the base of a robot (base_link), metres; its '
+        'pictures are then tracked with odometry and camera_info; empty = on no base',
+        pose=True,
     )
 
 
@@ -196,6 +204,9 @@ class Config:
     camera_names: tuple[str, ...] = setting((), 'names of the cameras')
     cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
     target: TargetConfig = TargetConfig()
+    odom_topic: str = setting(
+        '', 'nav_msgs/Odometry of the base that cameras with a mount ride on; "" means odom'
+    )
     target_frame: str = setting('map', "frame in which the cameras' poses are given")
     person_height_m: float = setting(
         1.7, 'height of a person, metres; places people where a camera has no pose', 0.5, 2.5
@@ -249,7 +260,10 @@ def checked(name: str, value: Any, like: dataclasses.Field[Any], kind: Any) -> A
         if isinstance(value, str) or not isinstance(value, (list, tuple)):
             raise ConfigError(f'{name}: {value!r} is not a list ({meaning})')
         item = typing.get_args(kind)[0]
-        return tuple(_scalar(f'{name}[{i}]', v, item, meaning) for i, v in enumerate(value))
+        result = tuple(_scalar(f'{name}[{i}]', v, item, meaning) for i, v in enumerate(value))
+        if meta.get('pose') and result:
+            _refuse_no_pose(name, result)
+        return result
     value = _scalar(name, value, kind, meaning)
     low, high = meta.get('low'), meta.get('high')
     if low is not None and not low <= value <= high:
@@ -258,6 +272,13 @@ def checked(name: str, value: Any, like: dataclasses.Field[Any], kind: Any) -> A
     if choices and value not in choices:
         raise ConfigError(f'{name}: {value!r}: {nearest(value, list(choices))} ({meaning})')
     return value
+
+
+def _refuse_no_pose(name: str, value: tuple[float, ...]) -> None:
+    if len(value) != 7:
+        raise ConfigError(f'{name}: {len(value)} numbers; needs x y z qx qy qz qw, or nothing')
+    if not abs(sum(v * v for v in value[3:]) - 1.0) <= 0.02:
+        raise ConfigError(f'{name}: qx qy qz qw is not a rotation: its length is not 1')
 
 
 def _scalar(name: str, value: Any, kind: type, meaning: str) -> Any:

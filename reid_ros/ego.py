@@ -31,8 +31,8 @@ def between(lens: Lens, before: Pose, now: Pose) -> DoubleArray:
         return plain
     pixels = _GRID.reshape(-1, 2) * (2 * matrix[:2, 2])
     moved = lens.pixels(lens.rays(pixels) @ turn.T)
-    # What leaves the image says little about what stays; a far turn keeps nothing to fit.
-    near = np.abs(moved / (2 * matrix[:2, 2]) - 0.5).max(axis=1) < 0.75
+    # Beyond the image's edge a lens says nothing; a far turn keeps nothing to fit.
+    near = np.abs(moved / (2 * matrix[:2, 2]) - 0.5).max(axis=1) < 0.52
     if int(near.sum()) < 8:
         return plain
     fitted, _ = cv2.findHomography(pixels[near], moved[near], 0)

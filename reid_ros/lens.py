@@ -81,15 +81,21 @@ class Lens:
     def pixels(self, points: DoubleArray) -> DoubleArray:
         """(n, 2) pixels of (n, 3) points in the optical frame; nan where z <= 0.
 
-        The plumb-bob model of REP-104 and OpenCV: k1 k2 p1 p2 k3.
+        The plumb-bob model of REP-104 and OpenCV: k1 k2 p1 p2 k3; and its longer ones.
 
         Raises:
-            ValueError: a fisheye lens, or a distortion of another length than 0, 4 or 5.
+            ValueError: a fisheye lens, or a distortion of another length than 0, 4, 5, 8, 12, 14.
         """
-        if self.fisheye or len(self.distortion) not in (0, 4, 5):
+        if self.fisheye or len(self.distortion) not in (0, 4, 5, 8, 12, 14):
             raise ValueError(f'no projection for a distortion of {len(self.distortion)} numbers')
         z = np.where(points[:, 2] > 0, points[:, 2], np.nan)
         x, y = points[:, 0] / z, points[:, 1] / z
+        if len(self.distortion) > 5:
+            plane: Any = np.column_stack([x, y, np.ones(len(z))])
+            bent, _ = cv2.projectPoints(
+                plane, np.zeros(3), np.zeros(3), self.matrix, self.distortion
+            )
+            return np.asarray(bent, np.float64).reshape(-1, 2)
         if self.distortion.any():
             k1, k2, p1, p2, k3 = (*self.distortion.tolist(), 0.0)[:5]
             r2 = x * x + y * y

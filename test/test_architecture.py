@@ -21,6 +21,7 @@ ROOMS = {
     'images': ('boxes', 'card', 'types'),
     'lens': ('types',),
     'ego': ('lens', 'types'),
+    'odometry': ('ego', 'lens', 'moments', 'types'),
     # A network and its card: what is known about it, how it is read, run, checked and downloaded.
     'card': ('config', 'types'),
     'decode': ('card', 'types'),
@@ -54,7 +55,7 @@ ROOMS = {
         'gallery_store', 'identify', 'model', 'scene', 'sight', 'topology', 'track', 'types',
     ),
     # Sources, sinks, and the offline run that joins them to the pipeline.
-    'replay': ('boxes', 'config', 'images', 'types'),
+    'replay': ('boxes', 'config', 'images', 'lens', 'odometry', 'types'),
     'report': ('boxes', 'config', 'images', 'types'),
     'moments': (),
     'progress': (),
@@ -67,7 +68,9 @@ ROOMS = {
     # A rendered world with known truth; it knows nothing of the runtime.
     'world': ('boxes', 'config', 'ego', 'images', 'lens', 'replay', 'types'),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
-    'ros': ('config', 'lens', 'moments', 'pipeline', 'replay', 'scene', 'types', 'world'),
+    'ros': (
+        'config', 'lens', 'moments', 'odometry', 'pipeline', 'replay', 'scene', 'types', 'world',
+    ),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),
     # The world before the live node; only what plays it needs ROS 2.

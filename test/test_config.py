@@ -102,6 +102,8 @@ def a_value(draw, name):
         return draw(st.integers(meta['low'], meta['high']))
     if kind is float:
         return draw(st.floats(meta['low'], meta['high']))
+    if meta['pose']:
+        return draw(st.sampled_from([(), (-1.5, 2.0, 1e-3, 0.5, -0.5, 0.5, -0.5)]))
     if typing.get_origin(kind) is tuple:
         item = st.floats(-9, 9) if typing.get_args(kind)[0] is float else TEXT
         return tuple(draw(st.lists(item, max_size=4)))
@@ -191,10 +193,25 @@ def test_a_value_of_another_type_is_refused(name, value, kind):
         build(Config, nested(name, value))
 
 
+@pytest.mark.parametrize(
+    ('value', 'words'),
+    [
+        ([1.0, 2.0], '2 numbers; needs x y z qx qy qz qw'),
+        ([0.0, 0, 1, 0, 0, 0, 0.5], 'qx qy qz qw is not a rotation'),
+        ([0.0, 0, 1, 0, 0, 0, math.nan], 'qx qy qz qw is not a rotation'),
+    ],
+)
+@pytest.mark.parametrize('name', ['pose', 'mount'])
+def test_a_list_that_is_no_pose_is_refused(name, value, words):
+    with pytest.raises(ConfigError, match=f'cameras.hall.{name}: {words}'):
+        build(Config, {'cameras': {'hall': {name: value}}})
+
+
 def test_a_whole_number_serves_as_a_real_one():
-    built = build(Config, {'max_latency_s': 1, 'cameras': {'hall': {'pose': [0, 0, 1]}}})
+    hall = {'pose': [0, 0, 1, 0, 0, 0, 1]}
+    built = build(Config, {'max_latency_s': 1, 'cameras': {'hall': hall}})
     assert isinstance(built.max_latency_s, float)
-    assert built.cameras['hall'].pose == (0.0, 0.0, 1.0)
+    assert built.cameras['hall'].pose == (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
     assert all(isinstance(value, float) for value in built.cameras['hall'].pose)
 
 

@@ -5,6 +5,7 @@ from reid_ros import ego
 from reid_ros.lens import Lens, Pose
 
 MATRIX = np.array([[500.0, 0, 330], [0, 502, 235], [0, 0, 1]])
+RATIONAL = (0.45, -2.4, 1e-3, -4e-4, 1.4, 0.33, -2.2, 1.35)
 AHEAD = Pose(np.array([[0.0, 0, 1], [-1, 0, 0], [0, -1, 0]]), np.zeros(3))
 
 
@@ -19,7 +20,7 @@ def through(matrix, pixels):
     return moved[:, :2] / moved[:, 2:]
 
 
-@pytest.mark.parametrize('distortion', [(), (-0.12, 0.01, 3e-4, -2e-4, 0.0)])
+@pytest.mark.parametrize('distortion', [(), (-0.12, 0.01, 3e-4, -2e-4, 0.0), RATIONAL])
 @pytest.mark.parametrize(('yaw', 'pitch'), [(0.08, 0.0), (-0.05, 0.03), (0.2, -0.02)])
 def test_far_points_move_as_the_homography_says(distortion, yaw, pitch):
     lens = Lens(MATRIX, np.array(distortion))
@@ -30,7 +31,7 @@ def test_far_points_move_as_the_homography_says(distortion, yaw, pitch):
     assert inside.sum() > 30
     moved = through(ego.between(lens, before, now), grid())
     worst = np.abs(moved - expected)[inside].max()
-    assert worst < (2.0 if distortion else 1e-6)
+    assert worst < (2.5 if distortion else 1e-6)
 
 
 def grid():

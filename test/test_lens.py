@@ -8,6 +8,7 @@ from reid_ros.lens import Lens, Pose, View, quaternion, rotation
 
 MATRIX = np.array([[400.0, 0, 321], [0, 410, 239], [0, 0, 1]])
 BENT = np.array([-0.21, 0.06, 0.001, -0.002, -0.01])
+RATIONAL = np.array([0.45, -2.4, 1e-3, -4e-4, 1.4, 0.33, -2.2, 1.35])  # of a depth camera
 
 
 def turned(rng):
@@ -15,7 +16,7 @@ def turned(rng):
     return matrix
 
 
-@pytest.mark.parametrize('distortion', [np.zeros(0), np.zeros(5), BENT[:4], BENT])
+@pytest.mark.parametrize('distortion', [np.zeros(0), np.zeros(5), BENT[:4], BENT, RATIONAL])
 def test_pixels_are_those_of_opencv(distortion):
     points = np.random.default_rng(0).uniform([-1, -1, 1.5], [1, 1, 6], (50, 3))
     expected, _ = cv2.projectPoints(points, np.zeros(3), np.zeros(3), MATRIX, distortion)
@@ -30,9 +31,10 @@ def test_rays_lead_back_to_the_points():
 
 
 def test_what_lies_behind_the_camera_has_no_pixel():
-    pixels = Lens(MATRIX, BENT).pixels(np.array([[0.1, 0.2, -1.0], [0, 0, 2.0]]))
-    assert np.isnan(pixels[0]).all()
-    assert pixels[1].tolist() == [321.0, 239.0]
+    for distortion in (BENT, RATIONAL):
+        pixels = Lens(MATRIX, distortion).pixels(np.array([[0.1, 0.2, -1.0], [0, 0, 2.0]]))
+        assert np.isnan(pixels[0]).all()
+        assert pixels[1].tolist() == [321.0, 239.0]
 
 
 def test_a_fisheye_is_refused_by_name():

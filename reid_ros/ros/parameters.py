@@ -137,7 +137,6 @@ class Parameters:
                 value = checked(
                     setting.name, self.given[setting.name], setting.field, setting.kind
                 )
-                _check_pose(setting.name, value)
             except ConfigError as error:
                 self.problems[setting.name] = str(error)
         self._settings[setting.name] = setting
@@ -194,7 +193,6 @@ class Parameters:
             try:
                 value = _plain(parameter.value)
                 checked(setting.name, value, setting.field, setting.kind)
-                _check_pose(setting.name, value)
             except ConfigError as error:
                 return SetParametersResult(successful=False, reason=str(error))
         for parameter in parameters:
@@ -208,11 +206,3 @@ def _plain(value: Any) -> Any:
     if value is None:
         return ()
     return value if isinstance(value, (str, bool, int, float)) else tuple(value)
-
-
-def _check_pose(name: str, value: Any) -> None:
-    if name.startswith('cameras.') and name.endswith('.pose') and value:
-        if len(value) != 7:
-            raise ConfigError(f'{name}: {len(value)} numbers; needs x y z qx qy qz qw, or nothing')
-        if abs(sum(v * v for v in value[3:]) - 1.0) > 0.02:
-            raise ConfigError(f'{name}: qx qy qz qw is not a rotation: its length is not 1')
