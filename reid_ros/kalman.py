@@ -22,7 +22,9 @@ from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 MEAN, SPEED, VAR, COV, SPEED_VAR = range(5)
 SMALLEST_PX = 1.0
-_FIT = 0.1  # weight of squared innovations; chosen with the constants of track
+# Weights of squared innovations, chosen with the constants of track. A likelihood would have 0.5,
+# but they multiply an overlap that knows of them already. A width swings with the stride.
+_FITTED = np.array([[0.075], [0.075], [0.0], [0.075]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,35 @@ class Noise:
     speed: tuple[float, float, float, float] = (1.0, 0.4, 0.2, 0.2)
     drift: tuple[float, float, float, float] = (1.2, 0.6, 0.4, 0.4)
     fade_s: tuple[float, float, float, float] = (4.0, 4.0, 0.5, 0.5)
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a filter expects to see of its boxes; good until it changes.
+
+    Attributes:
+        corners: (4, n) float32 x0 y0 x1 y1, pixels.
+        spread: (2, n) float32 standard deviation of the centres, pixels.
+        mean: (4, n) centres and sizes, pixels.
+        weights: (4, n) what their squared errors count for.
+    """
+
+    corners: FloatArray
+    spread: FloatArray
+    mean: DoubleArray
+    weights: DoubleArray
+
+    def fit(self, rows: IntArray, measured: DoubleArray) -> DoubleArray:
+        """(k,) 1 where a box is just where it was expected, towards 0 the farther off it is.
+
+        Args:
+            rows: (k,) boxes; may repeat.
+            measured: (4, k) centres and sizes, pixels.
+        """
+        off = measured - self.mean[:, rows]
+        off *= off
+        result: DoubleArray = np.exp(-np.einsum('ij,ij->j', off, self.weights[:, rows]))
+        return result
 
 
 class BoxFilter:
@@ -74,31 +105,13 @@ class BoxFilter:
         result[2:] = mean[:2] + half
         return result
 
-    def spread(self, rows: IntArray) -> FloatArray:
-        """(2, len(rows)) standard deviation of the centres, pixels."""
-        state = self._state[:, :, rows]
-        area = state[2, MEAN] * state[3, MEAN]
-        result: FloatArray = np.sqrt(state[:2, VAR] * area).astype(np.float32)
-        return result
-
-    def fit(self, rows: IntArray, measured: DoubleArray) -> DoubleArray:
-        """(k,) 1 where a box is measured just as predicted, less the farther off, to 0.
-
-        Told by the innovations of x, y and height in units of their deviations; a width swings
-        with the stride. Were they independent of the overlap that this is multiplied with, and of
-        each other, the exponent would be half their squares.
-
-        Args:
-            rows: (k,) boxes; may repeat.
-            measured: (4, k) centres and sizes, pixels.
-        """
-        state = self._state[:, :COV, rows]
-        off = measured - state[:, MEAN]
-        off *= off
-        area = state[2, MEAN] * state[3, MEAN]
-        off /= (state[:, VAR] + self._measured) * area
-        result: DoubleArray = np.exp(-_FIT * (off[0] + off[1] + off[3]))
-        return result
+    def outlook(self) -> Outlook:
+        """What is expected of each box now."""
+        mean, var = self._state[:, MEAN, : self.n], self._state[:, VAR, : self.n]
+        area = mean[2] * mean[3]
+        spread = np.sqrt(var[:2] * area).astype(np.float32)
+        weights = _FITTED / ((var + self._measured) * area)
+        return Outlook(self.corners(), spread, mean, weights)
 
     def predict(self, dt_s: float) -> None:
         """Advance every box by dt_s seconds, 0 or more."""

@@ -57,6 +57,7 @@ def pairs(
     least: float,
     cost: Callable[[IntArray, IntArray], AnyArray] | None = None,
     doubtful: BoolArray | None = None,
+    fit: Callable[[IntArray, IntArray], AnyArray] | None = None,
 ) -> tuple[IntArray, IntArray]:
     """Rows and columns of the one-to-one pairing with the greatest sum of likeness.
 
@@ -68,6 +69,7 @@ def pairs(
         cost: of the pairs (rows, columns), what is taken off their likeness.
         doubtful: (n,) bool, rows whose pairs all have a cost; in others, pairs that have no rival
             and are very alike have none. Given where cost is.
+        fit: of the pairs (rows, columns), what their likeness is multiplied with first, 0 to 1.
     """
     n, m = likeness.shape
     flat = likeness.ravel()
@@ -76,6 +78,11 @@ def pairs(
         return _NONE, _NONE
     row, column = np.divmod(allowed, m)
     worth = flat[allowed]
+    if fit is not None:
+        worth = worth * fit(row, column)
+        likely = worth > least
+        if not likely.all():
+            row, column, worth = row[likely], column[likely], worth[likely]
     tied = _tied(row, column, n, m)
     if cost is not None and doubtful is not None:
         asked = (tied | doubtful[row] | (worth <= _SURE_IOU)).nonzero()[0]

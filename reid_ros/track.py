@@ -9,7 +9,7 @@ import numpy as np
 
 from reid_ros.boxes import nms
 from reid_ros.config import TrackConfig
-from reid_ros.kalman import BoxFilter, centred, homography
+from reid_ros.kalman import BoxFilter, Outlook, centred, homography
 from reid_ros.match import Looks, overlap, pairs
 from reid_ros.types import (
     AnyArray,
@@ -26,9 +26,8 @@ from reid_ros.types import (
 _LEAST_LIKENESS = 0.2
 _LEAST_LIKENESS_WEAK = 0.4
 # By how many standard deviations of its prediction a box is widened before it is compared: after a
-# gap or at a low rate it may have gone farther. In the recovery pass more.
-_WIDER = 1.0
-_WIDER_RECOVERY = 1.5
+# gap or at a low rate it may have gone farther.
+_WIDER = 1.25
 _TWIN_IOU = 0.7  # a detection overlapping a track's by more starts no track of its own
 _PROBATION_S = 0.1  # a new track not seen for longer is dropped
 
@@ -206,44 +205,44 @@ class Tracker:
         confirmed = self._book[_CONFIRMED, :n] > 0
         weak = ~seen.strong
         free = seen.strong.copy()
-        corners = self._filter.corners()
+        outlook = self._filter.outlook()
 
-        def stage(tracks: BoolArray, columns: BoolArray, least: float, wider: float) -> None:
+        def stage(tracks: BoolArray, columns: BoolArray, least: float) -> None:
             rows, found = tracks.nonzero()[0], columns.nonzero()[0]
             if len(rows) and len(found):
-                i, j = self._pairs(corners, rows, seen, found, least, wider)
+                i, j = self._pairs(outlook, rows, seen, found, least)
                 match[i] = j
                 free[j] = False
 
-        stage(confirmed, free, _LEAST_LIKENESS, _WIDER)
-        stage(confirmed & (match < 0), weak, _LEAST_LIKENESS_WEAK, _WIDER)
-        stage(confirmed & (match < 0), free, _LEAST_LIKENESS, _WIDER_RECOVERY)
-        stage(~confirmed, free, _LEAST_LIKENESS, _WIDER_RECOVERY)
+        stage(confirmed, free, _LEAST_LIKENESS)
+        stage(confirmed & (match < 0), weak, _LEAST_LIKENESS_WEAK)
+        stage(~confirmed, free, _LEAST_LIKENESS)
         return match
 
     def _pairs(
         self,
-        corners: FloatArray,
+        outlook: Outlook,
         rows: IntArray,
         seen: _Seen,
         found: IntArray,
         least: float,
-        wider: float,
     ) -> tuple[IntArray, IntArray]:
         """Tracks among rows and detections among found that belong together."""
-        margin = wider * self._filter.spread(rows)
-        likeness = overlap(corners[:, rows], seen.corners[:, found], margin)
-        i, j = (likeness > least).nonzero()
-        likeness[i, j] *= self._filter.fit(rows[i], seen.measured[:, found[j]])
+        margin = _WIDER * outlook.spread[:, rows]
+        likeness = overlap(outlook.corners[:, rows], seen.corners[:, found], margin)
+
+        def fit(i: IntArray, j: IntArray) -> AnyArray:
+            return outlook.fit(rows[i], seen.measured[:, found[j]])
+
         if seen.vectors is None and seen.look is None:
-            i, j = pairs(likeness, least)
+            i, j = pairs(likeness, least, fit=fit)
         else:
             given = seen.row[found]
 
             def cost(i: IntArray, j: IntArray) -> AnyArray:
                 return self._cost(rows[i], seen, given[j])
 
-            i, j = pairs(likeness, least, cost, self._book[_LAST, rows] < self._before_ns)
+            i, j = pairs(likeness, least, cost, self._book[_LAST, rows] < self._before_ns, fit)
         return rows[i], found[j]
 
     def _cost(self, rows: IntArray, seen: _Seen, given: IntArray) -> AnyArray:

@@ -647,7 +647,7 @@ def test_the_filter_is_a_kalman_filter_of_a_fading_velocity(dt_s):
         )
         area = w * h
         spread = [np.sqrt(covariance[k][0, 0] * area) for k in range(2)]
-        np.testing.assert_allclose(ours.spread(np.array([0]))[:, 0], spread, rtol=1e-4)
+        np.testing.assert_allclose(ours.outlook().spread[:, 0], spread, rtol=1e-4)
         ours.correct(np.array([0]), seen[:, None])
         for k in range(4):
             gain = covariance[k][:, 0] / (covariance[k][0, 0] + noise.measured[k] ** 2)
@@ -671,6 +671,42 @@ def test_ego_motion_is_the_change_of_the_boxs_neighbourhood():
     high = np.linalg.norm(there(300, 200 + step) - there(300, 200)) / step * 90
     np.testing.assert_allclose([(x0 + x1) / 2, (y0 + y1) / 2], there(300, 200), atol=1e-2)
     np.testing.assert_allclose([x1 - x0, y1 - y0], [wide, high], rtol=1e-4)
+
+
+def test_a_box_fits_where_the_filter_expects_it_and_less_the_farther_off_in_its_deviations():
+    ours = BoxFilter()
+    at = np.array([[100.0, 400.0], [200.0, 200.0], [40.0, 40.0], [100.0, 100.0]])
+    ours.append(at)
+    ours.predict(0.5)
+    outlook = ours.outlook()
+    there = outlook.mean.copy()
+    assert outlook.fit(np.array([0, 1]), there) == pytest.approx([1, 1])
+    for state in (0, 1, 3):
+        off = there[:, [0, 0]].copy()
+        off[state] += [5, 20]
+        near, far = outlook.fit(np.array([0, 0]), off)
+        assert far < near < 1
+        assert np.log(far) / np.log(near) == pytest.approx(16)
+    wide = there[:, :1] + np.array([[0], [0], [15], [0]])
+    assert outlook.fit(np.array([0]), wide) == pytest.approx([1])
+    # After a gap the same error is smaller beside what may have happened.
+    off = np.array([[30.0], [0], [0], [0]])
+    before = outlook.fit(np.array([0]), there[:, :1] + off)
+    ours.predict(1.0)
+    later = ours.outlook()
+    assert later.fit(np.array([0]), later.mean[:, :1] + off) > before
+
+
+def test_what_fits_badly_is_no_pair_and_yields_to_what_fits():
+    likeness = np.array([[0.8, 0.7], [0.0, 0.6]], np.float32)
+
+    def fit(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+        return np.where((row == 0) & (column == 0), 0.3, 1.0)
+
+    row, column = pairs(likeness, 0.3, fit=fit)
+    assert list(zip(row, column)) == [(0, 1)]
+    row, column = pairs(likeness, 0.3)
+    assert sorted(zip(row, column)) == [(0, 0), (1, 1)]
 
 
 def test_centres_and_sizes_are_those_of_the_corners():
