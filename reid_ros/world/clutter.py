@@ -106,7 +106,7 @@ def _towards_seen(
     rng: np.random.Generator,
 ) -> DoubleArray:
     """(n, 4) boxes, drawn towards what is seen where that is not the whole."""
-    result = boxes.copy()
+    result: DoubleArray = boxes.copy()
     share = rng.uniform(0.0, 1.0, len(rows))
     for k in np.flatnonzero(visible < 0.7).tolist():
         x0, y0 = np.maximum(np.floor(boxes[k, :2]), 0).astype(int).tolist()

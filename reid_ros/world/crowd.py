@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reid_ros.types import BoolArray, DoubleArray, IntArray
+from reid_ros.types import DoubleArray, IntArray
 from reid_ros.world.routes import Floor
 
 STEP_S = 1 / 15
@@ -16,6 +16,7 @@ ROBOT_APART_M = 0.80
 """Least distance between a person and the middle of the robot."""
 AHEAD_S = 2.5  # how far people look ahead; pedestrians react 2 to 4 s before they would collide
 _TURNS = np.array([0.0, 0.2, -0.2, 0.4, -0.4, 0.65, -0.65, 0.95, -0.95, 1.35, -1.35, 1.9, -1.9])
+_SLIDES = (0.3, -0.3, 0.6, -0.6, 1.0, -1.0, 1.5, -1.5)
 _PACES = np.array([1.0, 0.55, 0.0])
 _DECIDE = 2  # steps between two choices
 
@@ -133,10 +134,13 @@ class Crowd:
         impatience = 0.9 + 0.8 * self.blocked_s[who][:, None]
         cost = 0.9 * off + impatience * lost + 0.25 * change
         cost += self._collisions(who, velocity)
+        # Who stands too near to something may keep that distance.
+        need = np.minimum(self._room[who] + 0.03, self._floor.clearance(self.at[who]))
+        need = np.maximum(need, 0.01)
         for ahead_s, weight in ((0.35, 3.0), (0.9, 1.2)):
             spot = self.at[who][:, None] + velocity * ahead_s
-            short = 1 - self._floor.clearance(spot) / (self._room[who][:, None] + 0.03)
-            cost += weight * np.where(short > 0, 0.5 + short, 0.0)
+            short = 1 - self._floor.clearance(spot) / need[:, None]
+            cost += weight * np.where(short > 0.02, 0.5 + short, 0.0)
         best = np.argmin(cost, axis=1)
         rows = np.arange(len(who))
         self._wish_heading[who] = heading[rows, best]
@@ -179,18 +183,32 @@ class Crowd:
         forward = np.stack((np.cos(self.heading), np.sin(self.heading)), axis=1)
         new = self.at + forward * (self.speed * STEP_S)[:, None]
         room_now = self._floor.clearance(self.at)
-        room_new = self._floor.clearance(new)
-        tight = (room_new < self._room) & (room_new < room_now)
-        moved: BoolArray = self.here & (self.speed > 1e-6)
-        for who in np.flatnonzero(moved).tolist():
-            free = not tight[who] and not self._too_near(who, new[who])
-            if free:
-                self.at[who] = new[who]
-            else:
+        tight = self._floor.clearance(new) < np.minimum(self._room, room_now - 1e-6)
+        for who in np.flatnonzero(self.here & (self.speed > 1e-6)).tolist():
+            if tight[who] and self._creep[who] > 0:
+                self._slide(who, float(room_now[who]))
+            elif tight[who] or self._too_near(who, new[who]):
                 self.speed[who] *= 0.3
+            else:
+                self.at[who] = new[who]
         walking = self.here & ~np.isnan(self.goal[:, 0])
         slow = walking & (self.speed < 0.12)
         self.blocked_s = np.where(slow, self.blocked_s + STEP_S, 0.0)
+
+    def _slide(self, who: int, room: float) -> None:
+        """Turn along what is in the way, at half the speed."""
+        step = 0.5 * self.speed[who] * STEP_S
+        for turn in _SLIDES:
+            heading = self.heading[who] + turn
+            spot = self.at[who] + step * np.array([np.cos(heading), np.sin(heading)])
+            free = float(self._floor.clearance(spot)) >= min(float(self._room[who]), room - 1e-6)
+            if free and not self._too_near(who, spot):
+                self.at[who] = spot
+                limit = float(self._turn[who])
+                self.heading[who] += min(max(turn, -limit), limit)
+                self.speed[who] *= 0.7
+                return
+        self.speed[who] *= 0.3
 
     def _too_near(self, who: int, spot: DoubleArray) -> bool:
         """True where a step to the spot brings somebody too near who was farther before."""

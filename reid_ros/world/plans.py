@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,57 +10,23 @@ import numpy as np
 from reid_ros.types import BoolArray, DoubleArray, IntArray
 from reid_ros.world.crowd import STEP_S, Crowd, Kind
 from reid_ros.world.doors import Doors
+from reid_ros.world.minds import LAST_S, LEAVING_S, SHORT_S, first_stays
 from reid_ros.world.patrol import ROBOT, Patrol
 from reid_ros.world.place import KINDS
 from reid_ros.world.rig import Camera
 from reid_ros.world.routes import Floor
 from reid_ros.world.scenario import VISIT_S, Scenario
-from reid_ros.world.stages import groups, stages
+from reid_ros.world.stages import Stage, groups, stages
 
 TALK_M = (0.9, 1.25)  # between people who stand talking
 STUCK_S = 2.5
+SHOWN_S = 4.0
+"""Nobody sets off home who was in full view for less."""
 NEAR_M = 0.35  # a corner counts as passed
-_LEAVING_S = 6.0  # a walk to the door, planned for
-_SHORT_S = 5.0  # shortest time until one thinks of leaving
-_BACK_S = 11.0  # the same for those who must come back in time
 _FAR_S = 8.0  # with less time left nobody sets off across the whole place
-_YIELD_M = 2.3  # so far from the door one waits for who comes in
+_YIELD_M = 2.3  # so far from the door one waits for who comes in or goes out before
+_QUEUE_M = 1.3  # so near the door one goes out first
 _BUSY_M = 1.7  # nobody comes in while somebody is so near the door
-
-
-@dataclass
-class Mind:
-    """What one person is up to.
-
-    Attributes:
-        begin_s: when the next stay begins.
-        end_s: when this stay should end.
-        back: whether this person must come back.
-        inside: whether they are here.
-        visit: number of the stay, -1 before the first.
-        route: points left to walk to.
-        wait_s: seconds left to stand.
-        partner: row of the person to talk to, -1 = nobody.
-        met: True while both stand and talk.
-        entering, leaving: number of the door, -1 = not entering, not leaving.
-        stations: how many places were looked at in this stay.
-    """
-
-    begin_s: float
-    end_s: float
-    back: bool
-    visit: int = -1
-    inside: bool = False
-    route: list[DoubleArray] = field(default_factory=list)
-    wait_s: float = 0.0
-    after_s: float = 0.0
-    partner: int = -1
-    met: bool = False
-    patience_s: float = 0.0
-    entering: int = -1
-    leaving: int = -1
-    stations: int = 0
-    order: tuple[int, ...] = ()
 
 
 class Play:
@@ -84,8 +49,9 @@ class Play:
         self.crowd = Crowd(floor, kinds, scenario.robot)
         self._doors = Doors(floor, cameras, KINDS[scenario.place].outdoors)
         self._stages = stages(floor, cameras)
+        self._stage = Stage(floor, cameras)
         self._groups = groups(floor, cameras)
-        self._minds = self._planned([bool(p.changes) for p in people])
+        self._minds = first_stays(scenario, [bool(p.changes) for p in people], rng)
         count = int(np.ceil(scenario.seconds / STEP_S)) + 2
         n = len(kinds)
         self._at = np.full((count, n, 2), -100.0)
@@ -123,29 +89,6 @@ class Play:
 
     # -- when people come ----------------------------------------------------------------------
 
-    def _planned(self, changes: list[bool]) -> list[Mind]:
-        """First stays, spread evenly over a cycle of stay and absence."""
-        s = self._scenario
-        visit_s, cycle_s = s.visit_s, s.visit_s + s.absence_s
-        minds = []
-        ranks = self._rng.permutation(self._people)
-        for rank, change in zip(ranks.tolist(), changes):
-            passed_s = (rank + self._rng.uniform(0.2, 0.8)) / self._people * cycle_s
-            back = change or s.elsewhere
-            if s.at_once == s.people:
-                begin, end = 0.0, s.seconds + 1
-            elif passed_s < visit_s:
-                begin, end = 0.0, visit_s - passed_s - _LEAVING_S
-            else:
-                begin, end = cycle_s - passed_s, cycle_s - passed_s + visit_s - _LEAVING_S
-            if back:
-                # Early enough to leave, stay away and come back.
-                end = min(end, s.seconds - s.absence_s - VISIT_S - _BACK_S)
-                begin = min(begin, max(0.0, end - VISIT_S))
-            begin = min(begin, max(0.0, s.seconds - VISIT_S - 4.0))
-            minds.append(Mind(begin, max(end, begin + _SHORT_S), back))
-        return minds
-
     def _seat(self) -> None:
         """Put those on the floor who are there from the start."""
         for row, mind in enumerate(self._minds):
@@ -164,7 +107,8 @@ class Play:
         mind = self._minds[row]
         mind.visit += 1
         mind.inside = True
-        mind.stations, mind.leaving, mind.partner, mind.met = 0, -1, -1, False
+        mind.stations, mind.shown_s, mind.leaving, mind.entering = 0, 0.0, -1, -1
+        mind.partner, mind.met = -1, False
         mind.route, mind.wait_s, mind.after_s = [], 0.0, 0.0
         if self._scenario.elsewhere and len(self._groups) > 1:
             mine = self._groups[(row + mind.visit) % len(self._groups)]
@@ -177,9 +121,12 @@ class Play:
     def _think(self, row: int, now_s: float) -> None:
         mind, crowd = self._minds[row], self.crowd
         if not mind.inside:
-            if now_s >= mind.begin_s and now_s <= self._scenario.seconds - VISIT_S - 2.0:
+            if now_s >= mind.begin_s and now_s <= self._scenario.seconds - (
+                VISIT_S if mind.back else LAST_S
+            ):
                 self._come(row)
             return
+        mind.shown_s += STEP_S * self._stage.holds(self.crowd.at[row])
         if mind.leaving >= 0 and (self._gone(row, now_s) or self._gives_way(row)):
             return
         if mind.entering >= 0 and self._doors.depth(mind.entering, self.crowd.at[row]) > 0.6:
@@ -192,7 +139,7 @@ class Play:
         if mind.route:
             self._follow(row)
             return
-        if now_s >= mind.end_s and mind.stations >= 1:
+        if now_s >= mind.end_s and mind.stations >= 1 and mind.shown_s >= SHOWN_S:
             self._go_home(row)
         else:
             self._go_on(row, now_s)
@@ -212,7 +159,7 @@ class Play:
             mind.visit -= 1
             mind.inside = False
             return
-        mind.end_s = max(mind.end_s, mind.begin_s + _SHORT_S + 2.0)
+        mind.end_s = max(mind.end_s, mind.begin_s + SHORT_S + 2.0)
         mind.entering = door
         mind.route = [*way[1:], *self._floor.route(way[-1], first)]
         mind.after_s = float(self._rng.uniform(1.5, 3.0))
@@ -309,22 +256,33 @@ class Play:
         mind.begin_s = now_s + scenario.absence_s * self._rng.uniform(0.9, 1.15)
         if mind.back and mind.visit == 0:
             early = now_s + 0.7 * scenario.absence_s
-            latest = scenario.seconds - VISIT_S - 4.0
+            latest = scenario.seconds - LAST_S - LEAVING_S
             mind.begin_s = min(mind.begin_s, max(latest, early))
-        stay_s = scenario.visit_s * self._rng.uniform(0.85, 1.2) - _LEAVING_S
-        mind.end_s = mind.begin_s + max(stay_s, _SHORT_S)
+        stay_s = scenario.visit_s * self._rng.uniform(0.85, 1.2) - LEAVING_S
+        mind.end_s = mind.begin_s + max(stay_s, SHORT_S)
         return True
 
     def _gives_way(self, row: int) -> bool:
-        """True where somebody stands before their door because another is coming in."""
-        mind, crowd = self._minds[row], self.crowd
-        depth = self._doors.depth(mind.leaving, crowd.at[row])
-        away = float(np.linalg.norm(crowd.at[row] - self._doors.at[mind.leaving]))
-        coming = any(k.entering == mind.leaving and k.inside for k in self._minds)
-        if not coming or depth < 0.3 or away > _YIELD_M:
+        """True where somebody stands before their door: one comes in, or goes out before them."""
+        mind, crowd, doors = self._minds[row], self.crowd, self._doors
+        door = mind.leaving
+        away = float(np.linalg.norm(crowd.at[row] - doors.at[door]))
+        depth = doors.depth(door, crowd.at[row])
+        if depth < 0.3 or away > _YIELD_M:
             return False
-        crowd.goal[row] = np.nan
-        return True
+        for other, guest in enumerate(self._minds):
+            before = guest.leaving == door and other != row and guest.inside
+            if before:
+                ahead = float(np.linalg.norm(crowd.at[other] - doors.at[door]))
+                before = ahead < min(away, _QUEUE_M) or doors.depth(door, crowd.at[other]) < 0
+            if before or (guest.entering == door and guest.inside):
+                crowd.goal[row] = np.nan
+                return True
+        # Who is in the doorway need not go back to its middle.
+        aside = away**2 - depth**2
+        while len(mind.route) > 2 and depth < 1.0 and aside < 0.16:
+            mind.route.pop(0)
+        return False
 
     # -- meeting -------------------------------------------------------------------------------
 

@@ -171,14 +171,14 @@ class Floor:
             high = (self._blocks[:, 2:] - starts[:, None, None]) / away[:, :, None]
         enter = np.nan_to_num(np.minimum(low, high), nan=-np.inf).max(axis=3)
         leave = np.nan_to_num(np.maximum(low, high), nan=np.inf).min(axis=3)
-        blocked = np.asarray((enter < leave) & (enter < 1) & (leave > 0))
         # Who stands inside a margin may leave it.
-        blocked &= ~self._within(starts)[:, None] & ~self._within(goals)[None]
+        free = self._within(starts)[:, None] | self._within(goals)[None]
+        blocked = (enter < leave) & (enter < 1) & (leave > 0) & ~free
         result: DoubleArray = np.where(blocked.any(axis=2), np.inf, length)
         return result
 
     def _within(self, points: DoubleArray) -> BoolArray:
         """(n, blocks) True where a point stands in the margin of a block."""
         p = points[:, None]
-        result: BoolArray = ((p > self._blocks[:, :2]) & (p < self._blocks[:, 2:])).all(axis=2)
+        result: BoolArray = np.all((p > self._blocks[:, :2]) & (p < self._blocks[:, 2:]), axis=2)
         return result

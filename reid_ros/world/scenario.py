@@ -12,8 +12,9 @@ from typing import Any
 
 from reid_ros.config import ConfigError, checked, setting
 from reid_ros.types import ReidError
+from reid_ros.world import place
 
-KINDS = ('hall', 'office', 'corridor', 'shop', 'yard')
+KINDS = tuple(place.KINDS)
 """Kinds of places."""
 START_S = 1_704_067_200
 """Stamp of a world's first moment, seconds since 1970: 2024-01-01T00:00:00Z."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from reid_ros.types import DoubleArray
 from reid_ros.world.rig import GRID_M, Camera, glimpsed, seen
 from reid_ros.world.routes import Floor
@@ -16,6 +18,26 @@ def stages(floor: Floor, cameras: Sequence[Camera]) -> list[DoubleArray]:
     points = floor.grid(_STEP_M)
     fields = [points[seen(camera, points)] for camera in cameras if not camera.moving]
     return [cells for cells in fields if len(cells)] or [points]
+
+
+class Stage:
+    """All the ground that fixed cameras see well, to ask often."""
+
+    def __init__(self, floor: Floor, cameras: Sequence[Camera]) -> None:
+        self._shape = (int(floor.size[0] / _STEP_M) + 1, int(floor.size[1] / _STEP_M) + 1)
+        cells = np.stack(np.meshgrid(*map(np.arange, self._shape), indexing='ij'), axis=-1)
+        points: DoubleArray = (cells.reshape(-1, 2).astype(np.float64) + 0.5) * _STEP_M
+        fixed = [camera for camera in cameras if not camera.moving]
+        shown = np.ones(len(points), np.bool_)
+        if fixed:
+            shown = np.any([seen(camera, points) for camera in fixed], axis=0)
+        self._shown = shown.reshape(self._shape)
+
+    def holds(self, spot: DoubleArray) -> bool:
+        """Whether somebody at a spot (2,) is in full view; True anywhere without fixed cameras."""
+        x, y = int(spot[0] // _STEP_M), int(spot[1] // _STEP_M)
+        inside = 0 <= x < self._shape[0] and 0 <= y < self._shape[1]
+        return inside and bool(self._shown[x, y])
 
 
 def groups(floor: Floor, cameras: Sequence[Camera]) -> list[list[int]]:
