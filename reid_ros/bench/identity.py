@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from reid_ros.calibration import CAUTIOUS, Calibration, Condition, Spread
-from reid_ros.config import Config, ModelConfig, TopologyConfig
+from reid_ros.config import Config, IdentityConfig, ModelConfig, TopologyConfig
 from reid_ros.embed import Embedder
 from reid_ros.evaluate.identity import over_time
 from reid_ros.evaluate.tracking import tracking
@@ -76,6 +76,29 @@ class Contender:
     calibration: Calibration = CAUTIOUS
 
 
+ORACLES = 'oracle'
+"""Name of the contender whose vectors tell who somebody is."""
+
+
+def contender(name: str, calibration: str = '') -> Contender:
+    """The oracle, or an appearance network (or `colour`) by the name of its card.
+
+    Args:
+        calibration: file that stands in for the card's; '' = none.
+
+    Raises:
+        ReidError: there is no such card, or its model cannot be loaded.
+    """
+    if name == ORACLES:
+        return Contender(name, None, ORACLE)
+    config = Config(
+        model=ModelConfig(detector='none', appearance=name),
+        identity=IdentityConfig(calibration=calibration),
+    )
+    pipeline = Pipeline.load(config)
+    return Contender(name, pipeline.embedder, pipeline.calibration)
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """What one contender did in one world.
@@ -92,7 +115,9 @@ class Row:
         confirmed: percent of found sightings with a confirmed number.
         wrong: percent of found sightings with a confirmed number of somebody else.
         persons: numbers given.
-        duplicates: times that one number was at two places at once.
+        duplicates: boxes of one image that share a number with another.
+        confused: pairs of people in one image who got one number.
+        apart: boxes whose number is at the same moment in a camera that sees other ground.
     """
 
     contender: str
@@ -116,6 +141,8 @@ class Row:
     wrong: float
     persons: int
     duplicates: int
+    confused: int
+    apart: int
 
 
 def settings(world: World) -> Config:
@@ -241,6 +268,8 @@ class Run:
             wrong=100 * shares.wrong / max(shares.found, 1),
             persons=len(self.pipeline.gallery),
             duplicates=over.clashes.duplicates,
+            confused=over.clashes.confused,
+            apart=over.clashes.apart,
         )
 
 
@@ -328,7 +357,28 @@ def suite(
         WorldError: a scenario that does not exist.
     """
     rows: list[Row] = []
-    for name in names:
+    for scenario in [named(name) for name in names]:
         for seed in seeds:
-            rows += watch(World(named(name), seed, split), contenders, tell)
+            rows += watch(World(scenario, seed, split), contenders, tell)
     return rows
+
+
+def means(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Each contender over all worlds: every world counts the same, and counts are added."""
+    result = []
+    for name in dict.fromkeys(row.contender for row in rows):
+        own = [row for row in rows if row.contender == name]
+        one: dict[str, Any] = {'contender': name, 'worlds': len(own)}
+        for share in ('idf1', 'hota', 'assa', 'live_idf1', 'confirmed', 'wrong'):
+            one[share] = float(np.mean([getattr(row, share) for row in own]))
+        for share, count in (('handover', 'handovers'), ('reacquired', 'returns')):
+            times = [getattr(row, count) for row in own]
+            right = [getattr(row, share) * n for row, n in zip(own, times)]
+            one[share] = float(sum(right) / sum(times)) if sum(times) else None
+            one[count] = sum(times)
+        waits = [row.confirm_s for row in own if row.confirm_s is not None]
+        one['confirm_s'] = float(np.median(waits)) if waits else None
+        for count in ('switches', 'duplicates', 'confused', 'apart'):
+            one[count] = sum(getattr(row, count) for row in own)
+        result.append(one)
+    return result
