@@ -69,9 +69,10 @@ class Outlook:
             rows: (k,) boxes; may repeat.
             measured: (4, k) centres and sizes, pixels.
         """
-        off = measured - self.mean[:, rows]
+        off = measured - self.mean.take(rows, axis=1)
         off *= off
-        result: DoubleArray = np.exp(-np.einsum('ij,ij->j', off, self.weights[:, rows]))
+        off *= self.weights.take(rows, axis=1)
+        result: DoubleArray = np.exp(-off.sum(axis=0))
         return result
 
 
@@ -181,7 +182,7 @@ class BoxFilter:
             rows: (k,) boxes that were seen.
             measured: (4, k) their centres and sizes, pixels.
         """
-        state = self._state[:, :, rows]
+        state = self._state.take(rows, axis=2)
         cov = state[:, COV].copy()
         gain = state[:, VAR : COV + 1] / (state[:, VAR] + self._measured)[:, None]
         state[:, :VAR] += gain * (measured - state[:, MEAN])[:, None]

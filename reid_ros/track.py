@@ -208,8 +208,8 @@ class Tracker:
         outlook = self._filter.outlook()
 
         def stage(tracks: BoolArray, columns: BoolArray, least: float) -> None:
-            rows, found = tracks.nonzero()[0], columns.nonzero()[0]
-            if len(rows) and len(found):
+            found = columns.nonzero()[0]
+            if len(found) and len(rows := tracks.nonzero()[0]):
                 i, j = self._pairs(outlook, rows, seen, found, least)
                 match[i] = j
                 free[j] = False
@@ -228,11 +228,14 @@ class Tracker:
         least: float,
     ) -> tuple[IntArray, IntArray]:
         """Tracks among rows and detections among found that belong together."""
-        margin = _WIDER * outlook.spread[:, rows]
-        likeness = overlap(outlook.corners[:, rows], seen.corners[:, found], margin)
+        # Three times as fast as indexing, for arrays so small.
+        margin = _WIDER * outlook.spread.take(rows, axis=1)
+        likeness = overlap(
+            outlook.corners.take(rows, axis=1), seen.corners.take(found, axis=1), margin
+        )
 
         def fit(i: IntArray, j: IntArray) -> AnyArray:
-            return outlook.fit(rows[i], seen.measured[:, found[j]])
+            return outlook.fit(rows[i], seen.measured.take(found[j], axis=1))
 
         if seen.vectors is None and seen.look is None:
             i, j = pairs(likeness, least, fit=fit)
@@ -269,7 +272,7 @@ class Tracker:
         if not len(rows):
             return
         found = match[rows]
-        measured = seen.measured[:, found]
+        measured = seen.measured.take(found, axis=1)
         if follow and len(rows) >= _WITNESSES:
             self._follow(rows, measured, stamp_ns)
         self._filter.correct(rows, measured)
