@@ -49,10 +49,14 @@ class DemoError(ReidError):
 
 def parameters(world: World, appearance: str = APPEARANCE) -> dict[str, Any]:
     """The node's settings for a world whose boxes come from its truth."""
-    names = [camera.name for camera in world.cameras]
+    cameras: dict[str, dict[str, Any]] = {}
+    for camera in world.cameras:
+        cameras[camera.name] = {'detections': 'table'}
+        if camera.moving:
+            cameras[camera.name]['mount'] = list(camera.pose.numbers())
     return {
-        'camera_names': names,
-        'cameras': {name: {'detections': 'table'} for name in names},
+        'camera_names': list(cameras),
+        'cameras': cameras,
         'model': {'detector': 'none', 'appearance': appearance},
         'topology': {'overlap': list(world.overlap), 'transit': list(world.transit)},
         'late_frame_policy': 'process_all',

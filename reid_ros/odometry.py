@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -76,6 +76,15 @@ class Odometry:
             del self._stamps[:gone]
         return True
 
+    def hear(self, message: Any) -> bool:
+        """Take in a nav_msgs/Odometry, of rclpy or as rosbags reads it; answers as `add`."""
+        stamp, pose = message.header.stamp, message.pose.pose
+        at, turned = pose.position, pose.orientation
+        return self.add(
+            int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec),
+            (at.x, at.y, at.z, turned.x, turned.y, turned.z, turned.w),
+        )
+
     def at(self, stamp_ns: int) -> Pose | None:
         """The pose at a stamp, None where it is not known."""
         found = self._poses.get(stamp_ns)
@@ -85,12 +94,14 @@ class Odometry:
         row = bisect_left(stamps, stamp_ns)
         if row == 0:
             return None
-        if row < len(stamps):
-            return self._along(stamps[row - 1], stamps[row], stamp_ns)
-        if stamp_ns > stamps[-1] + LEAD_NS:
+        last = stamps[row - 1]
+        if row < len(stamps) and stamps[row] - last <= GAP_NS:
+            return self._along(last, stamps[row], stamp_ns)
+        # What comes after a gap does not count: it may not have been known yet.
+        first = bisect_left(stamps, last - _STEADY_NS + 1) - 1
+        if first < 0 or stamp_ns > last + LEAD_NS or last - stamps[first] > GAP_NS:
             return None
-        first = bisect_left(stamps, stamps[-1] - _STEADY_NS + 1) - 1
-        return None if first < 0 else self._along(stamps[first], stamps[-1], stamp_ns)
+        return self._along(stamps[first], last, stamp_ns)
 
     def joined(self, before_ns: int, now_ns: int) -> bool:
         """Whether the base moved without a leap from one stamp to a later one."""
@@ -103,7 +114,7 @@ class Odometry:
 
     def _along(self, first_ns: int, last_ns: int, stamp_ns: int) -> Pose | None:
         """On the way from one pose to a later one, or beyond it; None where that is no way."""
-        if last_ns - first_ns > GAP_NS or not self.joined(first_ns, last_ns):
+        if not self.joined(first_ns, last_ns):
             return None
         a, b = self._poses[first_ns], self._poses[last_ns]
         share = (stamp_ns - first_ns) / (last_ns - first_ns)

@@ -55,7 +55,7 @@ ROOMS = {
         'gallery_store', 'identify', 'model', 'scene', 'sight', 'topology', 'track', 'types',
     ),
     # Sources, sinks, and the offline run that joins them to the pipeline.
-    'replay': ('boxes', 'config', 'images', 'lens', 'odometry', 'types'),
+    'replay': ('boxes', 'config', 'images', 'lens', 'moments', 'odometry', 'types'),
     'report': ('boxes', 'config', 'images', 'types'),
     'moments': (),
     'progress': (),

@@ -57,7 +57,9 @@ def _calibrate(args: argparse.Namespace) -> int:
     if bags and len(bags) < len(args.sources):
         raise ReidError('give either bags or videos: their clocks cannot be compared')
     sources: list[Source] = (
-        list(cameras(bags, args.topics)) if bags else list(open_sources(args.sources))
+        list(cameras(bags, args.topics, settings(args, ())))
+        if bags
+        else list(open_sources(args.sources))
     )
     config = settings(args, [source.camera for source in sources])
     if config.model.appearance == 'none':

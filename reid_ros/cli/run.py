@@ -200,7 +200,7 @@ def _replay(args: argparse.Namespace) -> int:
     def sources() -> list[Source]:
         from reid_ros.replay.topics import cameras
 
-        return list(cameras(args.bags, args.topics))
+        return list(cameras(args.bags, args.topics, settings(args, ())))
 
     return _go(args, sources)
 

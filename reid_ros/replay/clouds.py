@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from reid_ros.types import AnyArray, ReidError
+from reid_ros.types import AnyArray, Detections, ReidError
 
 # sensor_msgs/PointField: INT8 = 1 ... FLOAT64 = 8
 KINDS = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
+
+BOX = ('x0', 'y0', 'x1', 'y1', 'score')
 
 
 class TableError(ReidError):
@@ -53,6 +55,26 @@ def cloud_to_table(cloud: Any) -> AnyArray:
         )
     result: AnyArray = np.frombuffer(cloud.data, layout, count=rows) if rows else _empty(layout)
     return result
+
+
+def table_detections(table: AnyArray) -> Detections:
+    """The people in a table that has at least the columns x0, y0, x1, y1 and score.
+
+    Raises:
+        TableError: a column is missing, or a box is not finite.
+    """
+    have = table.dtype.names or ()
+    missing = [name for name in BOX if name not in have]
+    if missing:
+        raise TableError(
+            f'the table has the columns {", ".join(have) or "(none)"} but lacks '
+            f'{", ".join(missing)}'
+        )
+    boxes = np.stack([table[n].astype(np.float32) for n in BOX[:4]], axis=-1)
+    scores = table['score'].astype(np.float32)
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        raise TableError('a box or score of the table is not a finite number')
+    return Detections(boxes.reshape(-1, 4), scores)
 
 
 def _empty(layout: np.dtype[Any]) -> AnyArray:

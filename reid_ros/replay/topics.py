@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
-from rosbags.serde import SerdeError
-from rosbags.typesys import Stores, get_typestore
-
+from reid_ros.config import Config
 from reid_ros.replay import names
 from reid_ros.replay.bags import Bag, image_topics
+from reid_ros.replay.beside import Beside
 from reid_ros.replay.encodings import (
     EncodingError,
     UnknownEncodingError,
     decode_compressed,
     image_view,
 )
+from reid_ros.replay.messages import stamped as stamped
 from reid_ros.replay.salvage import Raw
 from reid_ros.replay.source import SourceError
 from reid_ros.types import ColourOrder, Frame, UInt8Array
 
 IMAGE = 'sensor_msgs/msg/Image'
 COMPRESSED = 'sensor_msgs/msg/CompressedImage'
-# sensor_msgs/Image has had one layout through all of ROS 2: a bag without definitions, or with
-# broken ones of some other message, is no obstacle.
-TYPES = get_typestore(Stores.ROS2_HUMBLE)
 # A stamp that runs ahead of the recorder's clock by more than this is no stamp.
 AHEAD_NS = 10_000_000_000
 
@@ -89,7 +84,17 @@ class Topic:
         self.broken = 0
         self._first_broken = ''
         self.bag, self.topic = bag, topic
+        self._config = Config()
         self._peek()
+
+    def heed(self, config: Config) -> None:
+        """Take what the settings say of this camera, see `beside.Beside`.
+
+        Raises:
+            SourceError: what they ask for is not in the bag.
+        """
+        self.own_notes += Beside(self.bag, self.topic, self.camera, config).problems
+        self._config = config
 
     @property
     def notes(self) -> list[str]:
@@ -123,6 +128,7 @@ class Topic:
     def frames(self) -> Iterator[Frame]:
         """The images in order of reception; one that cannot be read is left out and counted."""
         check = StampCheck()
+        beside = Beside(self.bag, self.topic, self.camera, self._config)
         for index, raw in enumerate(self.bag.messages(self.topic)):
             try:
                 header, image, order = decoded(raw)
@@ -131,8 +137,13 @@ class Topic:
                 self._first_broken = self._first_broken or f'message {index + 1}: {error}'
                 continue
             stamp = check.judge(header, raw.stamp_ns)
-            if stamp is not None:
-                yield Frame(self.camera, stamp, image, index, order)
+            if stamp is None:
+                continue
+            frame = Frame(self.camera, stamp, image, index, order)
+            whole = beside.complete(frame, raw.stamp_ns)
+            if whole is not None:
+                yield whole
+        self.own_notes += beside.notes()
         if self.broken:
             self.own_notes.append(
                 f'{self.broken} of {self.length} images cannot be read and were left out, '
@@ -150,20 +161,6 @@ class Topic:
             )
 
 
-def stamped(raw: Raw) -> tuple[Any, int]:
-    """A message with a header, and its stamp in nanoseconds (0 = unset).
-
-    Raises:
-        EncodingError: the message is damaged.
-    """
-    try:
-        message: Any = TYPES.deserialize_cdr(raw.data, raw.type)
-    except (SerdeError, struct.error, ValueError, IndexError, AssertionError) as error:
-        raise EncodingError(f'the message is cut off: {len(raw.data)} bytes') from error
-    stamp = message.header.stamp
-    return message, int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
-
-
 def decoded(raw: Raw) -> tuple[int, UInt8Array, ColourOrder]:
     """Header stamp (0 = unset), image and colour order of a serialised image message.
 
@@ -179,20 +176,29 @@ def decoded(raw: Raw) -> tuple[int, UInt8Array, ColourOrder]:
     return stamp_ns, image, order
 
 
-def cameras(paths: Sequence[str | Path], wanted: Sequence[str] = ()) -> list[Topic]:
+def cameras(
+    paths: Sequence[str | Path], wanted: Sequence[str] = (), config: Config | None = None
+) -> list[Topic]:
     """The cameras in bags.
 
     Args:
         paths: bags.
         wanted: topics, or `NAME=TOPIC`; empty takes every image topic, one per camera, and leaves
             out those that show no colour or grey picture (with a note on the others).
+        config: says who finds the people of each camera, and what it rides on.
 
     Raises:
-        SourceError: a bag cannot be read or holds no image topic; a wanted topic is in no bag.
+        SourceError: a bag cannot be read or holds no image topic; a wanted topic, or something
+            that the settings ask for, is in no bag.
     """
     bags = [Bag(path) for path in paths]
-    if wanted:
-        return _chosen(bags, [names.given(text) for text in wanted])
+    chosen = _chosen(bags, [names.given(text) for text in wanted]) if wanted else _all(bags)
+    for topic in chosen:
+        topic.heed(config or Config())
+    return chosen
+
+
+def _all(bags: Sequence[Bag]) -> list[Topic]:
     result: list[Topic] = []
     for bag in bags:
         taken: dict[str, Topic] = {}

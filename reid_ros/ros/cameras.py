@@ -119,8 +119,9 @@ class Camera:
             node, kind, topic, self._on_image, self.config.qos, depth, overrides, watched=True
         )
         self._others = []
-        info = self.config.camera_info_topic or f'{name}/camera_info'
-        others: list[tuple[Any, str, Callable[[Any], None]]] = [(CameraInfo, info, self._on_info)]
+        topic = self.config.camera_info_topic or f'{name}/camera_info'
+        self.info_topic = node.resolve_topic_name(topic)
+        others: list[tuple[Any, str, Callable[[Any], None]]] = [(CameraInfo, topic, self._on_info)]
         if self.config.detections == 'table':
             others.append((PointCloud2, f'{name}/detections_table', self._on_table))
         elif self.config.detections == 'vision_msgs':

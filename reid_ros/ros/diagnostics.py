@@ -14,7 +14,7 @@ from reid_ros.types import Event, ReidError
 
 COUNTS = (
     'received', 'processed', 'dropped_by_policy', 'thinned', 'undecodable', 'bad_stamps', 'jumps',
-    'resolution_changes', 'unmatched', 'bad_detections',
+    'resolution_changes', 'unmatched', 'bad_detections', 'no_odometry', 'no_camera_info',
 )  # fmt: skip
 OVERRUN_HINT = (
     'images are lost although they are sent again: the publisher keeps too few of them (history '

@@ -20,14 +20,15 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import String
 
-from reid_ros.config import Config, ConfigError
+from reid_ros.config import Config
 from reid_ros.pipeline import Pipeline
+from reid_ros.ros.base import Base
 from reid_ros.ros.cameras import Camera
 from reid_ros.ros.diagnostics import advice, camera_status, image_topics, node_status
 from reid_ros.ros.executors import executor_of
 from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
 from reid_ros.ros.outputs import Outputs
-from reid_ros.ros.parameters import Parameters
+from reid_ros.ros.parameters import Parameters, check
 from reid_ros.ros.services import Services
 from reid_ros.ros.subscribe import QUIET, QUIET_PUBLISHER
 from reid_ros.ros.target import Target
@@ -37,9 +38,8 @@ from reid_ros.types import ReidError
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 DIAGNOSE_S, LOCKED_S, TEND_S = 1.0, 0.1, 0.2
-# Discovery takes a second or two; after this a topic without a publisher is probably misspelt.
+# After this a topic without a publisher is probably misspelt.
 HINT_AFTER_S = 5.0
-DISCOVERY_S = 2.0
 
 Transition = TypeVar('Transition', bound=Callable[..., Any])
 
@@ -100,6 +100,7 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         self._hinted = False
         self.pipeline: Pipeline | None = None
         self._intake: Intake | None = None
+        self._base: Base | None = None
         self.worker: Worker | None = None
         # A misspelt name is refused in configure; rclpy would not even make its topics.
         usable = [] if self.parameters.problems else self.parameters.camera_names
@@ -132,7 +133,7 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         """Read the parameters and load the models; FAILURE says in the log what to mend."""
         try:
             config = self.parameters.config()
-            _check(config, self._advice)
+            check(config, self._advice)
             self.pipeline = self._load(config)
         except ReidError as error:
             self.problem = f'not configured: {error}'
@@ -165,13 +166,21 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
                 self.cameras[name] = Camera(
                     self, name, self.config, self._accept, self.parameters.given
                 )
+            if any(camera.config.mount for camera in self.cameras.values()):
+                self._base = Base(self, self.config, self.parameters.given)
         except ReidError as error:  # messages that are not installed
             self.problem = f'not activated: {error}'
             self.get_logger().error(self.problem)
             self._destroy_cameras()
             return FAILURE
         self.worker = Worker(
-            pipeline, intake, self.cameras, self._outputs, self.target, self.get_clock()
+            pipeline,
+            intake,
+            self.cameras,
+            self._outputs,
+            self.target,
+            self.get_clock(),
+            self._base,
         )
         self.worker.start()
         self._state = 'active'
@@ -221,6 +230,9 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         for camera in self.cameras.values():
             camera.destroy()
         self.cameras = {}
+        if self._base is not None:
+            self._base.destroy()
+            self._base = None
 
     def _release(self) -> bool:
         pipeline, self.pipeline = self.pipeline, None
@@ -293,6 +305,8 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
         for camera in self.cameras.values():
             camera.tend()
             array.status.append(camera_status(name, camera, self.config, now))
+        if self._base is not None:
+            self._base.subscription.tend()
         self._diagnostics.publish(array)
         self._hint(now)
 
@@ -339,24 +353,6 @@ class ReidNode(LifecycleNode):  # type: ignore[misc]
             [Parameter('target.mode', value=mode), Parameter('target.person_id', value=person)]
         )
         self._apply()
-
-
-def _check(config: Config, topics: Callable[[], str]) -> None:
-    """What the parameters cannot say one by one.
-
-    Raises:
-        ConfigError: no camera, or a camera for which nobody finds the people.
-    """
-    if not config.camera_names:
-        time.sleep(DISCOVERY_S)
-        raise ConfigError(f'camera_names is empty; {topics()}')
-    if config.model.detector == 'none':
-        for name in config.camera_names:
-            if config.cameras[name].detections == 'model':
-                raise ConfigError(
-                    f'cameras.{name}.detections is "model" but model.detector is "none": name a '
-                    'detector, or take detections from elsewhere (table, vision_msgs)'
-                )
 
 
 def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> int:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 import typing
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rcl_interfaces.msg import (
@@ -23,6 +24,7 @@ from reid_ros.config import CameraConfig, Config, ConfigError, build, checked, n
 FOREIGN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
 # Read once, when the node is made.
 FIXED = ('camera_names', 'autostart', 'executor')
+DISCOVERY_S = 2.0  # until topics are seen
 _LISTS = {str: Parameter.Type.STRING_ARRAY, float: Parameter.Type.DOUBLE_ARRAY}
 
 
@@ -206,3 +208,21 @@ def _plain(value: Any) -> Any:
     if value is None:
         return ()
     return value if isinstance(value, (str, bool, int, float)) else tuple(value)
+
+
+def check(config: Config, topics: Callable[[], str]) -> None:
+    """What the parameters cannot say one by one.
+
+    Raises:
+        ConfigError: no camera, or a camera for which nobody finds the people.
+    """
+    if not config.camera_names:
+        time.sleep(DISCOVERY_S)
+        raise ConfigError(f'camera_names is empty; {topics()}')
+    if config.model.detector == 'none':
+        for name in config.camera_names:
+            if config.cameras[name].detections == 'model':
+                raise ConfigError(
+                    f'cameras.{name}.detections is "model" but model.detector is "none": name a '
+                    'detector, or take detections from elsewhere (table, vision_msgs)'
+                )

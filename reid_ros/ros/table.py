@@ -18,6 +18,7 @@ import numpy as np
 from reid_ros.replay.clouds import KINDS
 from reid_ros.replay.clouds import TableError as TableError
 from reid_ros.replay.clouds import cloud_to_table as cloud_to_table
+from reid_ros.replay.clouds import table_detections as table_detections
 from reid_ros.types import AnyArray, Detections, Sightings
 
 _BOX = [('x0', '<f4'), ('y0', '<f4'), ('x1', '<f4'), ('y1', '<f4'), ('score', '<f4')]
@@ -93,26 +94,6 @@ def detections_table(detections: Detections) -> AnyArray:
         table[name] = detections.boxes[:, i]
     table['score'] = detections.scores
     return table
-
-
-def table_detections(table: AnyArray) -> Detections:
-    """The people in a table that has at least the columns x0, y0, x1, y1 and score.
-
-    Raises:
-        TableError: a column is missing, or a box is not finite.
-    """
-    have = table.dtype.names or ()
-    missing = [name for name, _ in _BOX if name not in have]
-    if missing:
-        raise TableError(
-            f'the table has the columns {", ".join(have) or "(none)"} but lacks '
-            f'{", ".join(missing)}'
-        )
-    boxes = np.stack([table[n].astype(np.float32) for n in ('x0', 'y0', 'x1', 'y1')], axis=-1)
-    scores = table['score'].astype(np.float32)
-    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
-        raise TableError('a box or score of the table is not a finite number')
-    return Detections(boxes.reshape(-1, 4), scores)
 
 
 def table_sightings(table: AnyArray, camera: str, stamp_ns: int, index: int = 0) -> Sightings:

@@ -12,6 +12,7 @@ from rclpy.clock import Clock
 
 from reid_ros.pipeline import Pipeline
 from reid_ros.replay.encodings import EncodingError
+from reid_ros.ros.base import Base
 from reid_ros.ros.cameras import Camera
 from reid_ros.ros.convert import pixels
 from reid_ros.ros.intake import Arrival, Intake
@@ -33,6 +34,7 @@ class Worker:
         outputs: publishes the results.
         target: the person to follow.
         clock: the ROS clock, for the latency.
+        base: what cameras with a mount ride on; None where there is no such camera.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Worker:
         outputs: Outputs,
         target: Target,
         clock: Clock,
+        base: Base | None = None,
     ) -> None:
         self.lock = threading.Lock()
         self.cost_s: dict[str, float] = {}
@@ -50,6 +53,7 @@ class Worker:
         self.cpu_s = self.decode_s = 0.0  # processor time of this thread, and of decoding in it
         self._pipeline, self._intake, self._cameras = pipeline, intake, cameras
         self._outputs, self._target, self._clock = outputs, target, clock
+        self._base = base
         self._stopping = threading.Event()
         self._index = dict.fromkeys(cameras, 0)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix='reid_worker')
@@ -80,6 +84,8 @@ class Worker:
         while not self._stopping.is_set():
             arrivals = self._intake.take(IDLE_S)
             if arrivals:
+                if self._base is not None:
+                    self._base.expect({a.camera: a.stamp_ns for a in arrivals})
                 self._step(arrivals)
                 self.cpu_s = time.thread_time()
 
@@ -133,9 +139,14 @@ class Worker:
             found = Detections.none()
         index = self._index[arrival.camera]
         self._index[arrival.camera] = index + 1
-        frame = Frame(arrival.camera, arrival.stamp_ns, image, index, order, found)
+        ego = None
+        if self._base is not None:
+            ego = self._base.ego(camera, arrival.stamp_ns, *image.shape[:2])
+        frame = Frame(arrival.camera, arrival.stamp_ns, image, index, order, found, ego)
         return Shot(frame, arrival.message.header, camera.info)
 
     def _reset(self, camera: str) -> None:
         with self.lock:
             self._pipeline.reset_camera(camera)
+        if self._base is not None:
+            self._base.reset(camera)
