@@ -20,12 +20,13 @@ NEAREST_M = 1.3
 CLEAR_M = 0.38
 """Nobody's middle comes nearer to a wall or to furniture."""
 TALL_M = 1.75
-LEAST_SPOTS = 24
+LEAST_SPOTS = 80
 """A camera with fewer places for a person is hung elsewhere."""
 _TRIES = 300
 _EDGE = 0.02
 _PROPOSALS = 96
-_HEIGHTS_M = (0.35, 1.0, 1.6)
+_HEIGHTS_M = (0.1, 0.3, 0.5, 0.75, 1.0, 1.3, 1.6)
+_MARK_M = 0.4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -212,7 +213,9 @@ def path(
         headings = bearing(stand.view, middle) + np.radians(view_deg)
     bends = rng.normal(0, 0.05, _PROPOSALS) * (view_deg is None)
     offsets = ways - ways[len(ways) // 2]
-    marks = offsets[[0, len(ways) // 2, -1]]
+    # Furniture may hide the middle of a long way too.
+    count = min(3 + int(ways[-1] / _MARK_M), 12)
+    marks = np.linspace(offsets[0], offsets[-1], count)
     tried = _along(middle[:, None], headings[:, None], bends[:, None], marks[None])
     flat = tried.reshape(-1, 2)
     good = well_seen(stand.view, flat, pixels) & (stand.floor.clearance(flat) > CLEAR_M - 0.08)
@@ -236,6 +239,7 @@ def _along(
 def _in_view(view: View, depth: FloatArray, points: DoubleArray) -> BoolArray:
     """(n,) whether no furniture hides who stands at (n, 2)."""
     result = np.ones(len(points), np.bool_)
+    # A bench hides a strip of the legs alone.
     for z in _HEIGHTS_M:
         pixels, away = view.look(np.column_stack([points, np.full(len(points), z)]))
         column, row = np.nan_to_num(np.rint(pixels), nan=0.0).astype(np.int64).T

@@ -1,0 +1,1 @@
+"""What must be true of the world before anything that is measured on it counts."""
