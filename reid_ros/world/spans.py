@@ -125,8 +125,10 @@ def slices(figures: Sequence[Figure], height_px: FloatArray, view: View, light: 
     reach = np.linalg.norm(_onto(axes, ahead), axis=1)
     middle = centres + ahead * (reach * dome[:, 0])[:, None]
     across = right * (half * dome[:, 1])[:, None]
-    good = np.minimum(middle[:, 2], centres[:, 2]) > NEAR_M
-    middle[~good] = (0.0, 0.0, 1.0)
+    # Both ends of a ring must be before the camera, which a limb right beside it may not be.
+    nearest = middle[:, 2] - np.abs(across[:, 2])
+    good = (np.minimum(middle[:, 2], centres[:, 2]) > NEAR_M) & (nearest > 0.2 * NEAR_M)
+    middle[~good], across[~good] = (0.0, 0.0, 1.0), 0.0
     outline = project(view, np.concatenate([middle - across, middle + across]))
     left_px, right_px = np.split(outline.astype(np.float32), 2)
     table = _shading(along, toward, right, dome, half, (before, after), centres, view, light)

@@ -242,3 +242,15 @@ def test_every_kind_of_clothes_can_be_drawn():
         _, drawn = draw([someone(6.0, heading=float(k), outfit=worn, seed=k % 4, phase=0.13 * k)])
         x0, y0, x1, y1 = drawn.boxes[0]
         assert 0.15 < drawn.whole[0] / ((x1 - x0) * (y1 - y0)) < 0.75
+
+
+def test_people_right_beside_the_lens_never_break_the_picture():
+    """A limb whose far side lies behind the camera has no outline there."""
+    draws = np.random.default_rng(0)
+    for k in range(120):
+        around, away = draws.uniform(0, 2 * np.pi), draws.uniform(0, 1.0)
+        spot = away * np.cos(around), away * np.sin(around)
+        bent = view(draws.uniform(0.5, 1.6), 0.0, distortion=(-0.1, 0.007, 0, 0, 0))
+        _, drawn = draw([someone(*spot, heading=around + k, seed=k % 3)], bent)
+        assert np.isfinite(drawn.boxes).all()
+        assert np.isfinite(drawn.whole).all()
