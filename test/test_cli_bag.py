@@ -115,9 +115,12 @@ def test_a_mistake_is_told_and_nothing_is_left(
 
 
 def test_nothing_is_left_when_writing_breaks_off(tmp_path, videos, monkeypatch):
-    from reid_ros.replay import make as maker
+    from reid_ros.replay import writer as maker
 
-    def full(*_):
+    close = maker.Writer.close
+
+    def full(writer):
+        close(writer)
         raise OSError(28, 'No space left on device')
 
     monkeypatch.setattr(maker.Writer, 'close', full)

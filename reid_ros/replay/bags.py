@@ -14,6 +14,8 @@ from reid_ros.replay.salvage import CORRUPT_CHUNK, Damage, Raw, mcap_messages, s
 from reid_ros.replay.source import SourceError
 
 FILES = ('.mcap', '.db3')
+SILHOUETTES = '/truth/labels'
+"""Ending of topics with images whose pixels are rows of a truth."""
 # What rosbags lets through, beside its own error, where a file is torn in the wrong place.
 TORN = (
     ReaderError, OSError, AssertionError, struct.error, TypeError, KeyError, ValueError, EOFError,
@@ -166,12 +168,16 @@ def _reason(error: Exception) -> str:
 
 
 def image_topics(bag: Bag, types: Sequence[str]) -> list[str]:
-    """Topics of the given message types, sorted.
+    """Topics of the given message types, sorted; the silhouettes of a truth are no camera.
 
     Raises:
         SourceError: none; lists what the bag holds.
     """
-    found = sorted(topic for topic, kind in bag.types.items() if kind in types)
+    found = sorted(
+        topic
+        for topic, kind in bag.types.items()
+        if kind in types and not topic.endswith(SILHOUETTES)
+    )
     if not found:
         held = ', '.join(f'{topic} ({kind})' for topic, kind in sorted(bag.types.items()))
         raise SourceError(

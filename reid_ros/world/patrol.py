@@ -15,7 +15,7 @@ ROBOT = Kind(
 _PASSED_M = 0.35  # a corner of the route counts as passed
 _STUCK_S = 2.5
 _PATIENCE_S = 12.0  # for one way
-_LOOK_M = (1.6, 3.0)  # from the person who is looked at
+_LOOK_M = (2.0, 3.6)  # from the person who is looked at
 
 
 class Patrol:
@@ -34,10 +34,11 @@ class Patrol:
     def think(self) -> None:
         """Set the robot's goal for the next step."""
         crowd, who, route = self._crowd, self._who, self._route
+        at = crowd.at[who]
         if self._wait_s > 0:
             self._wait_s -= STEP_S
+            self._look(at)
             return
-        at = crowd.at[who]
         self._patience_s -= STEP_S
         while len(route) > 1 and np.linalg.norm(route[0] - at) < _PASSED_M:
             route.pop(0)
@@ -49,22 +50,30 @@ class Patrol:
         crowd.goal[who] = np.nan
         crowd.blocked_s[who] = 0.0
         people = crowd.at[:who][crowd.here[:who]]
-        if arrived and self._rng.random() < 0.7:
-            self._wait_s = float(self._rng.uniform(1.0, 3.0))
-            if len(people):
-                away = people - at
-                near = away[int(np.argmin(np.linalg.norm(away, axis=1)))]
-                crowd.facing[who] = np.arctan2(near[1], near[0])
+        if arrived and self._rng.random() < 0.8:
+            self._wait_s = float(self._rng.uniform(2.0, 5.0))
             return
-        self._route = list(self._floor.route(at, self._goal(people)))
+        self._route = list(self._floor.route(at, self._goal(at, people)))
         self._patience_s = _PATIENCE_S
 
-    def _goal(self, people: DoubleArray) -> DoubleArray:
-        """Near somebody, or anywhere."""
+    def _look(self, at: DoubleArray) -> None:
+        """Turn to whoever is nearest and in sight."""
+        people = self._crowd.at[: self._who][self._crowd.here[: self._who]]
+        away = np.linalg.norm(people - at, axis=1)
+        for k in np.argsort(away)[:3].tolist():
+            if self._floor.sees(at, people[k]):
+                near = people[k] - at
+                self._crowd.facing[self._who] = np.arctan2(near[1], near[0])
+                return
+
+    def _goal(self, at: DoubleArray, people: DoubleArray) -> DoubleArray:
+        """Before somebody, in sight of them and this side of them; or anywhere."""
         cells = self._cells
-        if len(people) and self._rng.random() < 0.7:
+        if len(people) and self._rng.random() < 0.8:
             whom = people[int(self._rng.integers(len(people)))]
             away = np.linalg.norm(cells - whom, axis=1)
             near = cells[(away > _LOOK_M[0]) & (away < _LOOK_M[1])]
+            near = near[np.argsort(np.linalg.norm(near - at, axis=1))[:25]]
+            near = near[[self._floor.sees(cell, whom) for cell in near]] if len(near) else near
             cells = near if len(near) else cells
         return np.asarray(cells[int(self._rng.integers(len(cells)))])
