@@ -47,7 +47,7 @@ class Sizes:
     looks: int = 200
     worlds: int = 24
     studios: int = 12
-    gait: int = 60
+    gait: int = 50
 
 
 QUICK = Sizes(background=12, looks=12, worlds=4, studios=2, gait=8)

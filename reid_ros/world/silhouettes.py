@@ -27,6 +27,8 @@ WALKS: Mapping[str, int] = MappingProxyType({'normal': 6, 'bag': 2, 'coat': 2})
 RATE_HZ = 25.0
 EYES_M = (0.9, 1.9)
 """Heights of the cameras of a gait studio."""
+SPOTS = 240
+"""Floor points of a camera of a gait studio, 16 a square metre: walks are long."""
 MOST_S = 4.0
 """Longest walk before one camera: longer ones leave its picture."""
 
@@ -111,7 +113,7 @@ class GaitStudio:
         if studio is not None and studio.split != split:
             raise WorldError(f'the studio is of split {studio.split!r}, not of {split!r}')
         if studio is None:
-            studio = Studio(split, cameras, seed, randomise, heights_m=EYES_M)
+            studio = Studio(split, cameras, seed, randomise, heights_m=EYES_M, spots=SPOTS)
         self.studio, self.frames, self.rate_hz = studio, frames, rate_hz
         self.size = checked_size(size)
         self._people = people or (lambda index: person(split, index))

@@ -27,6 +27,8 @@ _EDGE = 0.02
 _PROPOSALS = 96
 _HEIGHTS_M = (0.1, 0.3, 0.5, 0.75, 1.0, 1.3, 1.6)
 _MARK_M = 0.4
+_FURNITURE_M, _SHINS_M = 1.4, 0.3
+_SAMPLES = 160  # of a line of sight: partitions are thin
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,6 +84,7 @@ def mount(
     heights_m: tuple[float, float] | None,
     pixels: tuple[float, float],
     rng: np.random.Generator,
+    least: int = LEAST_SPOTS,
 ) -> tuple[View, DoubleArray]:
     """A camera somewhere on the border of the place, and the spots before it.
 
@@ -93,6 +96,7 @@ def mount(
             at a person's height for some, at that of a robot for a few.
         pixels: least and most height of a person in an image 480 pixels high.
         rng: draws it.
+        least: spots that it is to have; the camera with most of many where none has.
 
     Raises:
         WorldError: nobody can be photographed well in this place.
@@ -103,9 +107,10 @@ def mount(
     for _ in range(_TRIES):
         view = _drawn(place, floor, size, heights_m, rng)
         spots = grid[well_seen(view, grid, pixels)]
-        if best is None or len(spots) > len(best[1]):
-            best = view, spots
-        if len(spots) >= LEAST_SPOTS:
+        if len(spots) > (len(best[1]) if best else 0):
+            spots = spots[_unhidden(floor, view, spots)]
+            best = (view, spots) if best is None or len(spots) > len(best[1]) else best
+        if len(spots) >= least:
             return view, spots
     if best is None or len(best[1]) < LEAST_SPOTS // 4:
         raise WorldError(
@@ -173,6 +178,19 @@ def well_seen(view: View, points: DoubleArray, pixels: tuple[float, float]) -> B
     return result
 
 
+def _unhidden(floor: Floor, view: View, points: DoubleArray) -> BoolArray:
+    """(n,) whether the way from the camera to the shins of who is at (n, 2) is free.
+
+    As if all furniture were _FURNITURE_M high; true depths are known when the place is painted.
+    """
+    eye = view.pose.position
+    shares = np.linspace(0.03, 0.97, _SAMPLES)
+    low = np.flatnonzero(eye[2] + shares * (_SHINS_M - eye[2]) < _FURNITURE_M)
+    between = eye[:2] + shares[low, None, None] * (points - eye[:2])
+    result: BoolArray = np.all(floor.clearance(between) > 0.06, axis=0)
+    return result
+
+
 def bearing(view: View, points: DoubleArray) -> DoubleArray:
     """(n,) headings, radians, from (n, 2) floor points towards the camera."""
     away = view.pose.position[:2] - points
@@ -204,14 +222,16 @@ def path(
         view_deg: angle of view at the middle moment as of `angle_of_view`; None: any.
         rng: draws it.
     """
-    middle = stand.spots[rng.integers(0, len(stand.spots), _PROPOSALS)]
+    # A given direction leaves fewer places for a long way.
+    tries = _PROPOSALS if view_deg is None else 4 * _PROPOSALS
+    middle = stand.spots[rng.integers(0, len(stand.spots), tries)]
     middle = middle + rng.uniform(-0.5, 0.5, middle.shape) * STEP_M
     if view_deg is None:
-        headings = rng.uniform(-np.pi, np.pi, _PROPOSALS)
+        headings = rng.uniform(-np.pi, np.pi, tries)
     else:
         # All from one side, as where the cameras stand on one side of the walkway.
         headings = bearing(stand.view, middle) + np.radians(view_deg)
-    bends = rng.normal(0, 0.05, _PROPOSALS) * (view_deg is None)
+    bends = rng.normal(0, 0.05, tries) * (view_deg is None)
     offsets = ways - ways[len(ways) // 2]
     # Furniture may hide the middle of a long way too.
     count = min(3 + int(ways[-1] / _MARK_M), 12)

@@ -23,7 +23,7 @@ from reid_ros.world.outfit import Outfit
 from reid_ros.world.routes import Floor
 from reid_ros.world.scenario import KINDS, WorldError
 from reid_ros.world.seeds import Split, generator
-from reid_ros.world.stands import Path, Stand, angle_of_view, mount, path
+from reid_ros.world.stands import LEAST_SPOTS, Path, Stand, angle_of_view, mount, path
 from reid_ros.world.values import Canvas
 from reid_ros.world.walk import Skeleton, skeleton
 
@@ -97,6 +97,7 @@ class Studio:
         kinds: tuple[str, ...] = KINDS,
         size: tuple[int, int] = (640, 480),
         heights_m: tuple[float, float] | None = None,
+        spots: int = LEAST_SPOTS,
     ) -> None:
         """Hang the cameras; a place is painted when the first picture is taken in it.
 
@@ -110,6 +111,8 @@ class Studio:
             size: width and height of the cameras' images, pixels.
             heights_m: lowest and highest camera; None: mostly under the ceiling, some at a
                 person's and a robot's height.
+            spots: floor points, 16 a square metre, where a camera is to see people well; more
+                make room for long walks.
 
         Raises:
             WorldError: a number out of range, an unknown level or kind.
@@ -130,12 +133,12 @@ class Studio:
             upright = rng.random() < 0.2
             shape = size[::-1] if upright else size
             at = k % number
-            view, spots = mount(
-                self._places[at], floors[at], shape, heights_m, self.level.pixels, rng
+            view, ground = mount(
+                self._places[at], floors[at], shape, heights_m, self.level.pixels, rng, spots
             )
             taken = sensor.draw(rng, self.level.sensor)
             light = self._places[at].light
-            stands.append(Stand(k, at, light, view, taken, floors[at], spots))
+            stands.append(Stand(k, at, light, view, taken, floors[at], ground))
         self.stands: tuple[Stand, ...] = tuple(stands)
         self._empty: dict[int, Canvas] = {}
         self._passers: dict[int, Person] = {}

@@ -55,10 +55,11 @@ def test_a_tracklet_is_what_its_label_says(tracklets):
 
 def test_the_mask_covers_the_person_and_the_box_fits_it(tracklets):
     """A box that is a little wrong still holds most of the person, and is well filled by it."""
-    share = np.array([t.masks.mean() / 255 for t in tracklets])
-    assert (share > 0.12).all()
-    assert (share < 0.8).all()
-    assert 0.25 < share.mean() < 0.65
+    whole = [t for t in tracklets if t.visible.min() > 0.9]
+    share = np.array([t.masks.mean() / 255 for t in whole])
+    assert len(whole) >= 8
+    assert (share > 0.25).all()
+    assert (share < 0.75).all()
 
 
 def test_a_tracklet_is_the_same_whatever_was_drawn_before(studio, tracklets):

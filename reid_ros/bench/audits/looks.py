@@ -58,7 +58,7 @@ def audit(people: int, seed: int, network: Network) -> list[Finding]:
     """
     result = []
     for name in ('usual', 'clean', 'harsh'):
-        some = people if name == 'usual' else max(people // 2, 10)
+        some = people if name == 'usual' else max(people // 3, 10)
         data = dataset(
             'test', some, _CAMERAS, frames=2, size=network.size, seed=seed, randomise=name,
             rate_hz=1.0,

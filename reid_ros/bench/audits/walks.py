@@ -16,7 +16,7 @@ from reid_ros.types import DoubleArray, IntArray
 from reid_ros.world import walk
 from reid_ros.world.cast import Person, person
 from reid_ros.world.seeds import Split, generator
-from reid_ros.world.silhouettes import GaitStudio, Passage
+from reid_ros.world.silhouettes import SPOTS, GaitStudio, Passage
 from reid_ros.world.studio import Studio
 
 AUDIT = 'gait from silhouettes'
@@ -29,7 +29,7 @@ _WALKS = 4
 """Of everybody; the first half is the gallery, the second asks. Each varies the gait anew."""
 _EYES_M = (1.0, 1.3)
 _VIEW = 90
-_LEARNERS = 60
+_LEARNERS = 40
 _DIMENSIONS, _DIRECTIONS, _SHRINK = 60, 30, 0.05
 _MOVES = 1.0
 
@@ -94,7 +94,7 @@ def _taken(split: Split, people: int, seed: int, equal: bool) -> list[Passage]:
 
 
 def _studio(split: Split, seed: int) -> Studio:
-    return Studio(split, 1, seed, 'clean', kinds=('hall',), heights_m=_EYES_M)
+    return Studio(split, 1, seed, 'clean', kinds=('hall',), heights_m=_EYES_M, spots=SPOTS)
 
 
 def same_body(split: Split, index: int, seed: int = 0) -> Person:
