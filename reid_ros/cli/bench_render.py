@@ -29,7 +29,7 @@ def _render(args: argparse.Namespace) -> int:
     print('camera  people in view  images  median ms  mean ms  p95 ms  per second')
     for row in rows:
         print(
-            f'{row.camera:6}  {row.mean_people:14.1f}  {row.images:6d}  {row.median_ms:9.1f}  '
+            f'{row.camera:6}  {row.people:14.1f}  {row.images:6d}  {row.median_ms:9.1f}  '
             f'{row.mean_ms:7.1f}  {row.p95_ms:6.1f}  {row.per_second:10.1f}'
         )
     return 0
