@@ -22,6 +22,8 @@ DEPTH = 100
 # Longest wait for the odometry of an image, under process_all alone. The live policy carries the
 # last motion on instead: what that errs by is less than what a wait would cost all cameras.
 WAIT_S = 0.1
+# Of the time of all cameras, waits take no more than this share, and this much at once.
+WAIT_SHARE, WAIT_BURST_S = 0.2, 0.5
 # Images in a row without odometry until somebody is told: at the start the first may come early.
 PATIENCE = 3
 
@@ -47,7 +49,8 @@ class Base:
         }
         self._came = threading.Condition()
         self._wait_s = WAIT_S if config.late_frame_policy == 'process_all' else 0.0
-        self._patient = True
+        self._spare_s, self._spared_s = WAIT_BURST_S, time.monotonic()
+        self._in_vain = -1  # poses that were there when a wait ended without the right one
         self._row = dict.fromkeys(self._motions, 0)
         self.subscription = Subscription(
             node,
@@ -59,24 +62,26 @@ class Base:
         )
 
     def expect(self, stamps_ns: Mapping[str, int]) -> None:
-        """Wait a little for the odometry of images; not again before it has caught up.
+        """Wait a little for the odometry of images, unless nothing came since the last wait.
 
         Args:
             stamps_ns: by camera; those that ride on nothing do not count.
         """
         riding = [stamp for name, stamp in stamps_ns.items() if name in self._motions]
-        if not riding:
+        if not riding or not self._wait_s:
             return
-        latest = max(riding)
-        end = time.monotonic() + (self._wait_s if self._patient else 0.0)
+        latest, began = max(riding), time.monotonic()
+        spare = self._spare_s + WAIT_SHARE * (began - self._spared_s)
+        self._spare_s, self._spared_s = min(WAIT_BURST_S, spare), began
+        end = began + min(self._wait_s, self._spare_s)
         with self._came:
             while (self._odometry.newest_ns or 0) < latest:
                 left = end - time.monotonic()
-                if left <= 0.0:
-                    self._patient = False
-                    return
+                if left <= 0.0 or self._odometry.received == self._in_vain:
+                    self._in_vain = self._odometry.received
+                    break
                 self._came.wait(left)
-            self._patient = True
+        self._spare_s -= time.monotonic() - began
 
     def ego(self, camera: Camera, stamp_ns: int, height: int, width: int) -> DoubleArray | None:
         """The homography from the camera's last image that was used to this one, see `Motion`.

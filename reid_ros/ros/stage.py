@@ -46,6 +46,7 @@ JPEG = [cv2.IMWRITE_JPEG_QUALITY, 90]
 ON_THE_WAY = 6
 """Images of one camera that may wait for their sightings in lockstep: a moment is final only when
 every camera has sent a later image."""
+CLOCK_S = 0.5
 ODOM, BASE = 'odom', 'base_link'
 
 
@@ -100,6 +101,7 @@ class Stage:
         self._base = self._publisher(Odometry, f'truth/{ODOM}')
         self._clock = self._publisher(Clock, '/clock') if clock else None
         self._shift_ns = 0
+        self._running = False
         self._answers: dict[tuple[str, int], Sightings] = {}
         self._events: list[Event] = []
         if answers:
@@ -180,6 +182,8 @@ class Stage:
         waiting: deque[Shot] = deque()
         count = dict.fromkeys(self._images, 0)
         for shot, found in shots:
+            if not self._running:
+                self._run_clock(shot.frame.stamp_ns)
             self.publish(shot, found)
             waiting.append(shot)
             count[shot.frame.camera] += 1
@@ -188,6 +192,14 @@ class Stage:
                 yield self._answer(waiting.popleft(), count, timeout_s, alive)
         while waiting:
             yield self._answer(waiting.popleft(), count, timeout_s, alive)
+
+    def _run_clock(self, stamp_ns: int) -> None:
+        """Start /clock a moment before the first image: while it says nothing none is used."""
+        self._running = True
+        end = time.monotonic() + CLOCK_S
+        while self._clock is not None and time.monotonic() < end:
+            self._clock.publish(Clock(clock=_time(stamp_ns)))
+            self._executor.spin_once(timeout_sec=0.05)
 
     def _answer(
         self, shot: Shot, count: dict[str, int], timeout_s: float, alive: Callable[[], bool]

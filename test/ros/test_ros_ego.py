@@ -1,6 +1,7 @@
 """A robot's cameras are tracked with its odometry, live as in replay."""
 
-import itertools
+import threading
+import time
 
 import clips
 import pytest
@@ -14,6 +15,7 @@ from reid_ros.drive import Drive, records
 from reid_ros.pipeline import Pipeline
 from reid_ros.replay.topics import cameras
 from reid_ros.report.recorder import CameraRecord
+from reid_ros.ros.base import Base
 from reid_ros.ros.table import cloud_to_table, sightings_table, table_sightings
 
 KINDS = {
@@ -142,16 +144,42 @@ def test_what_is_missing_is_counted_and_said(ros, missing, words):
     ros.spin_until(lambda: diagnosis.value('eye', kind) == '7')
 
 
-def test_late_odometry_is_waited_for_once_and_holds_up_nobody(ros):
-    """Odometry that never catches up costs one wait, not one for every image."""
-    node = reid_node(ros, settings())
-    player = Player(ros, node)
-    content = turning.content(30, without=('/odom',))
-    player.sightings(player.play(content))
-    stamps = [s.stamp_ns for s in player.sightings(30)]
-    assert all(b > a for a, b in itertools.pairwise(stamps))
-    assert node._base is not None
-    assert not node._base._patient
+def waited(base, stamp_ns):
+    began = time.monotonic()
+    base.expect({'eye': stamp_ns})
+    return time.monotonic() - began
+
+
+def test_late_odometry_is_waited_for_and_silent_odometry_is_not(ros):
+    base = Base(ros.node, settings())
+    pose = turning.odometry(S, turning.base(0.0))
+    assert waited(base, S) == pytest.approx(0.1, abs=0.08)
+    assert waited(base, S) < 0.05
+    base._on_odometry(pose)
+    assert waited(base, S) < 0.05
+    assert waited(base, 2 * S) == pytest.approx(0.1, abs=0.08)
+    assert waited(base, 3 * S) < 0.05
+    timer = threading.Timer(0.03, base._on_odometry, [turning.odometry(4 * S, turning.base(3.0))])
+    base._on_odometry(turning.odometry(3 * S, turning.base(2.0)))
+    timer.start()
+    assert 0.02 < waited(base, 4 * S) < 0.095
+    base.destroy()
+
+
+def test_odometry_that_is_always_too_late_takes_a_small_share_of_the_time(ros):
+    base = Base(ros.node, settings())
+    total = 0.0
+    for i in range(1, 40):
+        base._on_odometry(turning.odometry(i * S, turning.base(0.0)))
+        total += waited(base, i * S + MS)
+    assert total < 0.9
+    base.destroy()
+
+
+def test_the_live_policy_waits_for_nothing(ros):
+    base = Base(ros.node, turning.settings())
+    assert waited(base, S) < 0.05
+    base.destroy()
 
 
 def test_the_node_hears_odometry_only_for_cameras_that_ride(ros):
