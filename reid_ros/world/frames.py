@@ -17,6 +17,7 @@ UNKNOWN = -1
 """Identity of who is boxed but not labelled, as in CUHK-SYSU and PRW."""
 PEOPLE = 1000
 """Identities of world k begin at k * PEOPLE."""
+_ATTEMPTS = 5
 _BASE = Scenario(
     'search', 'images for person search', people=14, at_once=8, seconds=40.0, rate_hz=2.0,
     overlapping=2, apart=1, absence_s=4.0, loss=0.0,
@@ -78,7 +79,17 @@ def worlds(split: Split, count: int, seed: int = 0, base: Scenario = _BASE) -> I
         WorldError: a count out of range, or a scenario that does not fit its place.
     """
     for k, scenario in enumerate(scenarios(split, count, seed, base)):
-        yield World(scenario, seed * 1000 + k, split)
+        yield _world(scenario, (seed * 1000 + k) * _ATTEMPTS, split)
+
+
+def _world(scenario: Scenario, seed: int, split: Split) -> World:
+    """The first world from this seed on whose cameras fit into their place."""
+    for attempt in range(_ATTEMPTS - 1):
+        try:
+            return World(scenario, seed + attempt, split)
+        except WorldError:
+            continue
+    return World(scenario, seed + _ATTEMPTS - 1, split)
 
 
 def frames(

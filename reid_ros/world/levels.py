@@ -36,7 +36,7 @@ LEVELS: Mapping[str, Level] = MappingProxyType(
     {
         'clean': Level('clean', (110.0, 360.0), 0.0, 0.0, 0.0, 0.0, 0.0),
         'usual': Level('usual', (70.0, 340.0), 0.015, 0.25, 0.08, 0.0, 0.1),
-        'harsh': Level('harsh', (36.0, 300.0), 0.04, 0.45, 0.25, 160.0, 0.15),
+        'harsh': Level('harsh', (36.0, 300.0), 0.04, 0.45, 0.15, 160.0, 0.15),
     }
 )
 """clean, usual (what the worlds of the suite look like), harsh (wider than any of them)."""
