@@ -25,11 +25,10 @@ from reid_ros.report.draw import Shown, draw
 from reid_ros.report.files import OutputError, whole
 from reid_ros.report.recorder import CameraRecord, Outcome, Recorder
 from reid_ros.types import Event, Frame, Moment, ReidError, Sightings, UInt8Array
-from reid_ros.world.clutter import disturb
 from reid_ros.world.scenario import Scenario
-from reid_ros.world.seeds import generator
 from reid_ros.world.values import Shot
 from reid_ros.world.world import World
+from reid_ros.world.write import settings
 
 if TYPE_CHECKING:
     from reid_ros.ros.stage import Stage
@@ -49,27 +48,18 @@ class DemoError(ReidError):
 
 def parameters(world: World, appearance: str = APPEARANCE) -> dict[str, Any]:
     """The node's settings for a world whose boxes come from its truth."""
-    cameras: dict[str, dict[str, Any]] = {}
-    for camera in world.cameras:
-        cameras[camera.name] = {'detections': 'table'}
-        if camera.moving:
-            cameras[camera.name]['mount'] = list(camera.pose.numbers())
-    return {
-        'camera_names': list(cameras),
-        'cameras': cameras,
-        'model': {'detector': 'none', 'appearance': appearance},
-        'topology': {'overlap': list(world.overlap), 'transit': list(world.transit)},
-        'late_frame_policy': 'process_all',
-        'silent_after_s': 2.0,
-    }
+    result = settings(world)
+    result['model']['appearance'] = appearance
+    result['silent_after_s'] = 2.0
+    return result
 
 
 @contextmanager
-def node(settings: Mapping[str, Any], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+def node(chosen: Mapping[str, Any], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
     """The live node in a process of its own, which ends with the block.
 
     Args:
-        settings: written to `config.yaml` in the folder, for whoever wants to run it again.
+        chosen: settings; written to `config.yaml` in the folder, to run the node again.
         folder: also gets `node.log`.
 
     Raises:
@@ -78,7 +68,7 @@ def node(settings: Mapping[str, Any], folder: Path) -> Iterator[subprocess.Popen
     file = folder / 'config.yaml'
     with whole(file) as text:
         # JSON is YAML too, and yaml stays in the room of the settings.
-        json.dump(settings, text, indent=1)
+        json.dump(chosen, text, indent=1)
         text.write('\n')
     command = [
         sys.executable, '-m', 'reid_ros', 'node', '--config', str(file),
@@ -152,12 +142,7 @@ class Show:
         for shot in world.shots():
             if stop():
                 return
-            frame = shot.frame
-            rng = generator(
-                world.split, 'boxes', world.scenario.name, world.seed, frame.camera, frame.index
-            )
-            height, width = frame.image.shape[:2]
-            yield shot, disturb(shot.truth, width, height, rng).detections
+            yield shot, world.detected(shot).detections
 
     def _take(self, shot: Shot, found: Sightings, events: list[Event]) -> None:
         frame = shot.frame
@@ -279,7 +264,7 @@ def play(
     from reid_ros.ros.stage import StageError, opened
 
     world = World(scenario, seed)
-    settings = parameters(world)
+    chosen = parameters(world)
     say(
         f'world {scenario.name}, seed {seed}: {len(world.people)} people, {len(world.cameras)} '
         f'cameras, {len(world)} images of {scenario.seconds:g} s'
@@ -287,7 +272,7 @@ def play(
     names = [camera.name for camera in world.cameras]
     show = Show(world, folder, video)
     try:
-        with node(settings, folder) as process, opened(names, clock=True) as stage:
+        with node(chosen, folder) as process, opened(names, clock=True) as stage:
 
             def alive() -> bool:
                 # A node that cannot be configured stays, and says so, for whoever mends it.
@@ -305,7 +290,7 @@ def play(
     facts = {
         'world': f'{scenario.name}, seed {seed}',
         'detector': 'true boxes, disturbed: misses, shaking edges, ghosts',
-        'appearance': settings['model']['appearance'],
+        'appearance': chosen['model']['appearance'],
     }
     return show, show.close(facts, 'stopped' if stop() else '')
 

@@ -17,9 +17,8 @@ from reid_ros.embed import LEARN_QUALITY, Embedder
 from reid_ros.moments import Moments
 from reid_ros.pipeline import Pipeline
 from reid_ros.types import FloatArray, Frame, IntArray
-from reid_ros.world.clutter import disturb
 from reid_ros.world.scenario import named
-from reid_ros.world.seeds import Split, generator
+from reid_ros.world.seeds import Split
 from reid_ros.world.world import World
 
 CROPS = 4
@@ -70,16 +69,11 @@ def boxed(
 ) -> Iterator[tuple[Frame, IntArray]]:
     """Every image with its disturbed boxes, and (n,) the person in each box, 0 = nobody."""
     for shot in world.shots():
-        frame = shot.frame
-        height, width = frame.image.shape[:2]
-        rng = generator(
-            world.split, 'boxes', world.scenario.name, world.seed, frame.camera, frame.index
-        )
-        found = disturb(shot.truth, width, height, rng)
+        found = world.detected(shot)
         who = np.zeros(len(found.rows), np.int64)
         known = found.rows >= 0
         who[known] = shot.truth.persons[found.rows[known]]
-        yield dataclasses.replace(frame, detections=found.detections), who
+        yield dataclasses.replace(shot.frame, detections=found.detections), who
         tell(1)
 
 

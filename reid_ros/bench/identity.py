@@ -24,7 +24,6 @@ from reid_ros.moments import Moments
 from reid_ros.pipeline import Pipeline
 from reid_ros.report.ledger import Ledger
 from reid_ros.types import AnyArray, Detections, FloatArray, Frame, Moment
-from reid_ros.world.clutter import disturb
 from reid_ros.world.scenario import SUITE, named
 from reid_ros.world.seeds import Split, generator
 from reid_ros.world.values import Shot
@@ -307,9 +306,8 @@ def watch(
 
     for shot in world.shots():
         name, index = shot.frame.camera, shot.frame.index
-        height, width = shot.frame.image.shape[:2]
-        rng = generator(world.split, 'boxes', world.scenario.name, world.seed, name, index)
-        found = disturb(shot.truth, width, height, rng)
+        found = world.detected(shot)
+        rng = generator(world.split, 'oracle', world.scenario.name, world.seed, name, index)
         vectors[name, index] = oracle(shot, found.rows, rng)
         moments.push(dataclasses.replace(shot.frame, detections=found.detections))
         n = len(shot.truth)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from reid_ros.types import Detections
     from reid_ros.world.scenario import Scenario
+    from reid_ros.world.values import Shot
     from reid_ros.world.world import World
     from reid_ros.world.write import Written
 
@@ -19,7 +22,14 @@ world.json and config.yaml; with --videos also CAMERA.mp4. The same arguments gi
 
   reid_ros world --scenario demo --seed 1 --out world
   reid_ros replay world/world.mcap --config world/config.yaml --out result
+
+With --live the cameras publish on real topics instead (CAMERA/image, CAMERA/detections_table,
+CAMERA/truth, odom):
+
+  reid_ros world --scenario robot --live free
 """
+WAIT_S = 60.0
+"""Longest wait for a node, in lockstep."""
 # Option -> setting of a scenario.
 _SETTINGS = {
     'people': (int, 'N', 'how many different people come'),
@@ -55,6 +65,13 @@ def add(verbs: Any) -> None:
     world.add_argument('--cameras', type=int, metavar='N', help='fixed cameras, as many as fit')
     for name, (kind, unit, meaning) in _SETTINGS.items():
         world.add_argument(f'--{name}', type=kind, metavar=unit, help=meaning)
+    world.add_argument(
+        '--live',
+        choices=('free', 'lockstep'),
+        help='publish on ROS 2 topics instead of writing files: in real time, or driving /clock '
+        "and waiting for the node's sightings",
+    )
+    world.add_argument('--compressed', action='store_true', help='with --live: JPEG images')
     world.add_argument('--quiet', action='store_true', help='show no progress')
     world.add_argument('--json', action='store_true', help='print the result as JSON')
     world.set_defaults(call=_world)
@@ -108,8 +125,8 @@ def _world(args: argparse.Namespace) -> int:
         _list()
         return 0
     try:
-        with Stop():
-            return _render(args)
+        with Stop() as stop:
+            return _live(args, stop) if args.live else _render(args)
     except Stopped as stopped:
         return stopped.status
 
@@ -118,17 +135,12 @@ def _render(args: argparse.Namespace) -> int:
     from reid_ros.progress import Progress
     from reid_ros.report.files import check_writable
     from reid_ros.world.scenario import WorldError
-    from reid_ros.world.seeds import SPLITS
     from reid_ros.world.world import World
     from reid_ros.world.write import write
 
     if not args.out:
         raise WorldError('--out: name a folder for the world')
-    for name, choices in (('bag', ('raw', 'jpeg', 'none')), ('split', SPLITS)):
-        if getattr(args, name) not in choices:
-            raise WorldError(f'--{name} {getattr(args, name)}: valid are {", ".join(choices)}')
-    if not 0 <= args.seed < 2**31:
-        raise WorldError(f'--seed {args.seed}: valid are 0 to {2**31 - 1}')
+    _check(args)
     check_writable(args.out)
     world = World(scenario(args), args.seed, args.split)
     progress = Progress(None if args.quiet else sys.stderr, len(world), 'images')
@@ -138,6 +150,50 @@ def _render(args: argparse.Namespace) -> int:
         progress.close()
     _tell(args, world, written)
     return 0
+
+
+def _live(args: argparse.Namespace, stop: Any) -> int:
+    from reid_ros.progress import Progress
+    from reid_ros.ros.stage import opened
+    from reid_ros.world.world import World
+
+    _check(args)
+    world = World(scenario(args), args.seed, args.split)
+    names = [camera.name for camera in world.cameras]
+    progress = Progress(None if args.quiet else sys.stderr, len(world), 'images')
+    lockstep = args.live == 'lockstep'
+    stop.gently()
+
+    def shots() -> Iterator[tuple[Shot, Detections]]:
+        for shot in world.shots():
+            if stop.asked():
+                return
+            yield shot, world.detected(shot).detections
+            progress.add(1)
+
+    try:
+        with opened(names, clock=lockstep, compressed=args.compressed, answers=lockstep) as stage:
+            if lockstep:
+                stage.wait(WAIT_S)
+                images = sum(1 for _ in stage.play(shots()))
+            else:
+                images = stage.perform(shots())
+    finally:
+        progress.close()
+    print(f'{images} images of {", ".join(names)}')
+    status: int = stop.status
+    return status
+
+
+def _check(args: argparse.Namespace) -> None:
+    from reid_ros.world.scenario import WorldError
+    from reid_ros.world.seeds import SPLITS
+
+    for name, choices in (('bag', ('raw', 'jpeg', 'none')), ('split', SPLITS)):
+        if getattr(args, name) not in choices:
+            raise WorldError(f'--{name} {getattr(args, name)}: valid are {", ".join(choices)}')
+    if not 0 <= args.seed < 2**31:
+        raise WorldError(f'--seed {args.seed}: valid are 0 to {2**31 - 1}')
 
 
 def _tell(args: argparse.Namespace, world: World, written: Written) -> None:

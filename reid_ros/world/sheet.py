@@ -43,7 +43,7 @@ def _tile(world: World, name: str, index: int, truth: bool) -> UInt8Array:
 
 
 def _outlined(shot: Shot) -> UInt8Array:
-    image = shot.frame.image.copy()
+    image: UInt8Array = shot.frame.image.copy()
     for row, (person, box) in enumerate(zip(shot.truth.persons.tolist(), shot.truth.boxes)):
         mask = shot.truth.silhouette(row)
         found = cv2.findContours(mask, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)[-2]

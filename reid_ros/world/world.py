@@ -16,6 +16,7 @@ from reid_ros.world import place as places
 from reid_ros.world import raster
 from reid_ros.world.backdrop import Backdrop
 from reid_ros.world.cast import Person, cast
+from reid_ros.world.clutter import Disturbed, disturb
 from reid_ros.world.figure import Figure, figure
 from reid_ros.world.paths import Step, Walks, walks
 from reid_ros.world.raster import Drawn
@@ -131,6 +132,12 @@ class World:
         )
         truth = _truth(people, figures, steps, drawn, view)
         return Shot(frame, truth, view, self.base(name, index), self.odometry(name, index))
+
+    def detected(self, shot: Shot) -> Disturbed:
+        """What a detector reports of an image: the truth, disturbed; the same every time."""
+        frame = shot.frame
+        rng = self._draws('boxes', frame.camera, frame.index)
+        return disturb(shot.truth, shot.view.width, shot.view.height, rng)
 
     # ------------------------------------------------------------------------------------------
 
@@ -248,20 +255,19 @@ def _truth(
 ) -> Truth:
     """The people who are in the picture, hidden or not."""
     boxes = drawn.boxes
-    x, y = boxes[:, 0::2], boxes[:, 1::2]
-    cut = np.stack([x[:, 0], y[:, 0], x[:, 1], y[:, 1]], axis=1) if len(boxes) else boxes
-    cut = np.clip(cut, 0, [view.width, view.height, view.width, view.height]).astype(np.float32)
+    cut = np.clip(boxes, 0, [view.width, view.height] * 2).astype(np.float32)
     kept = np.flatnonzero(
         (drawn.whole > 0) & (cut[:, 2] - cut[:, 0] > 1) & (cut[:, 3] - cut[:, 1] > 1)
     )
+    rows = kept.tolist()
     number = np.zeros(len(people) + 1, np.uint8)
     number[kept + 1] = np.arange(1, len(kept) + 1)
     return Truth(
-        np.array([people[k].number for k in kept], np.uint32),
+        np.array([people[k].number for k in rows], np.uint32),
         cut[kept],
         np.clip(drawn.seen[kept] / np.maximum(drawn.whole[kept], 1), 0, 1).astype(np.float32),
-        np.array([figures[k].ground for k in kept]).reshape(-1, 3),
-        np.array([steps[k].heading[0] for k in kept], np.float32),
-        np.array([steps[k].outfit[0] for k in kept], np.uint8),
+        np.array([figures[k].ground for k in rows]).reshape(-1, 3),
+        np.array([steps[k].heading[0] for k in rows], np.float32),
+        np.array([steps[k].outfit[0] for k in rows], np.uint8),
         number[drawn.labels],
     )

@@ -21,9 +21,7 @@ from reid_ros.replay.make import topic
 from reid_ros.replay.topics import COMPRESSED
 from reid_ros.replay.writer import INFO, TABLE, BagWriter
 from reid_ros.types import UInt8Array
-from reid_ros.world.clutter import disturb
 from reid_ros.world.scenario import START_NS, WorldError
-from reid_ros.world.seeds import generator
 from reid_ros.world.values import Shot
 from reid_ros.world.world import World
 
@@ -272,9 +270,7 @@ class _Box:
         frame, writer = f'{name}_optical_frame', self._writer
         view = shot.view
         writer.info(f'/{name}/camera_info', frame, stamp_ns, view.lens, view.width, view.height)
-        labels = ('world', self._world.scenario.name, self._world.seed, 'boxes', name)
-        rng = generator(self._world.split, *labels, shot.frame.index)
-        found = disturb(shot.truth, view.width, view.height, rng).detections
+        found = self._world.detected(shot).detections
         table = np.empty(len(found), DETECTIONS)
         for k, column in enumerate(('x0', 'y0', 'x1', 'y1')):
             table[column] = found.boxes[:, k]
