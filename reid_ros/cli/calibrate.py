@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
 import sys
@@ -32,8 +33,13 @@ def add(verbs: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    verb.add_argument('sources', nargs='+', metavar='SOURCE')
+    verb.add_argument('sources', nargs='*', metavar='SOURCE')
     verb.add_argument('--out', required=True, metavar='FILE', help='calibration file to write')
+    verb.add_argument(
+        '--rendered',
+        action='store_true',
+        help='fit on rendered people instead of footage: for the card of a network, not of a site',
+    )
     verb.add_argument('--config', metavar='FILE', help='settings in YAML')
     verb.add_argument('--detector', help='model file or name of a card')
     verb.add_argument('--appearance', help='model file or name of a card')
@@ -53,6 +59,10 @@ def _calibrate(args: argparse.Namespace) -> int:
     from reid_ros.replay.source import Source
     from reid_ros.replay.topics import cameras
 
+    if args.rendered:
+        return _rendered(args)
+    if not args.sources:
+        raise ReidError('name footage to calibrate on, or give --rendered')
     bags = [text for text in args.sources if _is_bag(text)]
     if bags and len(bags) < len(args.sources):
         raise ReidError('give either bags or videos: their clocks cannot be compared')
@@ -88,6 +98,37 @@ def _calibrate(args: argparse.Namespace) -> int:
     )
     print(_table(before, found.calibration))
     print(f"{args.out}: set 'identity.calibration' to it")
+    return 0
+
+
+def _rendered(args: argparse.Namespace) -> int:
+    """Fit on worlds of the split `train`."""
+    from reid_ros.bench import fitting
+    from reid_ros.cli.run import settings
+    from reid_ros.pipeline import Pipeline
+    from reid_ros.progress import Progress
+
+    if args.sources:
+        raise ReidError('--rendered takes no footage: leave the sources out')
+    config = settings(args, ['cam'])
+    config = dataclasses.replace(config, model=dataclasses.replace(config.model, detector='none'))
+    with Pipeline.load(config) as pipeline:
+        if pipeline.embedder is None:
+            raise ReidError('model.appearance is "none": there is nothing to calibrate without it')
+        progress = Progress(None if args.quiet else sys.stderr, 0, 'images')
+        try:
+            found, tracks = fitting.fitted(pipeline.embedder, tell=progress.add)
+        finally:
+            progress.close()
+        before = pipeline.calibration
+    _write(Path(args.out), json.dumps(found.to_json(), indent=2) + '\n')
+    people = len(set(tracks.persons.tolist()))
+    if args.json:
+        facts = {'tracks': len(tracks.persons), 'people': people, 'calibration': found.to_json()}
+        print(json.dumps(facts))
+        return 0
+    print(f'{len(tracks.persons)} tracks of {people} rendered people')
+    print(_table(before, found))
     return 0
 
 
