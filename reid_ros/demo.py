@@ -39,7 +39,7 @@ START_S = 40.0
 """Longest wait for the node to come up."""
 LOG, REFUSED = 'node.log', 'not configured'
 QUALITY = 92  # of the JPEGs kept for the report
-PICTURE_HEIGHT = 360
+PICTURE, PICTURE_HEIGHT = 'picture.jpg', 400
 
 
 class DemoError(ReidError):
@@ -160,22 +160,25 @@ class Show:
             )
         )
         self._latest[frame.camera] = frame, found
-        known = [set(f.persons[f.confirmed].tolist()) for _, f in self._latest.values()]
-        worth = sum(map(len, known)) + len(set().union(*known))
+        shown = [f.persons[f.confirmed & ~f.predicted].tolist() for _, f in self._latest.values()]
+        # Somebody whom two cameras know by one number is what there is to see.
+        worth = 2 * sum(map(len, shown)) - len(set().union(*shown))
         if worth > self._best[0] and len(self._latest) == len(self.world.cameras):
             self._best = worth, self._moments, dict(self._latest)
         self._moments += 1
 
     def close(self, facts: Mapping[str, str], stopped: str = '') -> Outcome:
-        """Finish the files; writes `picture.png` beside them.
+        """Finish the files; writes PICTURE beside them.
 
         Raises:
             OutputError: a file cannot be written.
         """
         outcome = self.recorder.close({}, facts, stopped)
         picture = self.picture()
-        if picture is not None and not cv2.imwrite(str(self.folder / 'picture.png'), picture):
-            raise OutputError(f'{self.folder}/picture.png cannot be written')
+        if picture is not None and not cv2.imwrite(
+            str(self.folder / PICTURE), picture, [cv2.IMWRITE_JPEG_QUALITY, QUALITY]
+        ):
+            raise OutputError(f'{self.folder / PICTURE} cannot be written')
         return outcome
 
     def picture(self) -> UInt8Array | None:

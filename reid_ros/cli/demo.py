@@ -14,7 +14,7 @@ _ABOUT = """\
 Three rendered cameras watch ten people, two of whom wear the same clothes. Their images travel
 over real ROS 2 topics to the live node; its answers are scored against the truth.
 
-DIR gets report.html, a video and MOT text per camera, scores.json, picture.png, config.yaml (the
+DIR gets report.html, a video and MOT text per camera, scores.json, picture.jpg, config.yaml (the
 node's settings) and node.log.
 """
 
@@ -88,7 +88,7 @@ def _play(args: argparse.Namespace, stop: Any) -> int:
         'vectors\nare those of the built-in colour baseline, which cannot tell look-alikes apart.'
     )
     print(f'{time.monotonic() - begun:.0f} s')
-    for name in ('report.html', 'picture.png', *(f'{c.name}.mp4' for c in outcome.cameras)):
+    for name in ('report.html', 'picture.jpg', *(f'{c.name}.mp4' for c in outcome.cameras)):
         if (folder / name).is_file():
             print(folder / name)
     status: int = stop.status

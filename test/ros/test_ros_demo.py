@@ -28,7 +28,7 @@ def test_a_world_goes_through_the_live_node_and_is_scored(domain, tmp_path):
     show, outcome = demo.play(SMALL, 3, tmp_path)
     images = len(World(SMALL, 3))
     assert outcome.frames == images
-    assert {'report.html', 'cam1.mp4', 'cam1.txt', 'config.yaml', 'node.log', 'picture.png'} <= {
+    assert {'report.html', 'cam1.mp4', 'cam1.txt', 'config.yaml', 'node.log', 'picture.jpg'} <= {
         path.name for path in tmp_path.iterdir()
     }
     truth = show.truth()['cam1']
@@ -37,7 +37,7 @@ def test_a_world_goes_through_the_live_node_and_is_scored(domain, tmp_path):
     read = [frame.index for frame in show.sources()[0].frames()]
     assert read == sorted(read)
     assert len(read) == images
-    picture = cv2.imread(str(tmp_path / 'picture.png'))
+    picture = cv2.imread(str(tmp_path / 'picture.jpg'))
     assert picture.shape[0] == demo.PICTURE_HEIGHT
     assert np.ptp(picture) > 100
 
