@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -209,7 +210,8 @@ def _middle(first: DoubleArray, second: DoubleArray) -> DoubleArray:
 def _foot(joints: DoubleArray, side: str) -> DoubleArray:
     """Axes of a foot: up, left, to the toes."""
     along = joints[JOINT[f'{side}_toe']] - joints[JOINT[f'{side}_heel']]
-    along = along / np.linalg.norm(along)
-    left = np.array([-along[1], along[0], 0.0])
-    left /= max(float(np.linalg.norm(left)), 1e-6)
-    return np.stack([np.cross(along, left), left, along], axis=1)
+    x, y, z = (along / np.linalg.norm(along)).tolist()
+    flat = max(math.hypot(x, y), 1e-6)
+    a, b = -y / flat, x / flat
+    # np.cross costs more than all the rest of it.
+    return np.array([[-z * b, a, x], [z * a, b, y], [x * b - y * a, 0.0, z]])
