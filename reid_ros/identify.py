@@ -115,10 +115,7 @@ class Identifier:
             result = self._likeness.of_tracks(ready, vectors, stamp_ns)
             for row, match in enumerate(matches(result, self.config.false_accept)):
                 found[ready[row].number] = match
-                if match.column >= 0 and (
-                    not match.ambiguous
-                    or self._likeness.one(result, match, self.config.false_accept, stamp_ns)
-                ):
+                if self._likeness.settled(result, match, self.config.false_accept, stamp_ns):
                     number = int(result.persons[match.column])
                     score = result.probability(row, match.column)
                     self._bind(ready[row], number, score, match.margin, stamp_ns)

@@ -79,6 +79,12 @@ class Likeness:
             return False
         return not self._scene.side_by_side(first, second)
 
+    def settled(self, found: Scores, match: Match, false_accept: float, stamp_ns: int) -> bool:
+        """True where somebody fits and nobody else does, or only a second number of theirs."""
+        return match.column >= 0 and (
+            not match.ambiguous or self.one(found, match, false_accept, stamp_ns)
+        )
+
     def one(self, found: Scores, match: Match, false_accept: float, stamp_ns: int) -> bool:
         """True where the two best persons may well be one, so that their likeness is no doubt.
 

@@ -77,8 +77,9 @@ ROOMS = {
     'demo': ('evaluate', 'report', 'types', 'world', '+ros'),
     # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
     'bench': (
-        'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate', 'gallery',
-        'images', 'model', 'moments', 'pipeline', 'report', 'track', 'types', 'world', '+ros',
+        'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate', 'evidence',
+        'gallery', 'identify', 'images', 'likeness', 'model', 'moments', 'pipeline', 'report',
+        'scene', 'topology', 'track', 'types', 'world', '+ros',
     ),
     'doctor': (
         'types', '+calibration', '+card', '+colour', '+config', '+gallery_store', '+model', '+ros',

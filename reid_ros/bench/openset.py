@@ -1,0 +1,455 @@
+"""Who is known and who is a stranger: galleries of rendered people, and what the system decides.
+
+Nobody of the strangers is enrolled, so whoever is taken for somebody is taken falsely. All people
+are of one split, whose people, places and cameras no training and no calibration shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from reid_ros.bench.identity import Contender
+from reid_ros.bench.lineup import CAMERAS, Group, Seen, seen
+from reid_ros.calibration import Calibration, angles
+from reid_ros.config import TopologyConfig
+from reid_ros.evaluate.intervals import Rate
+from reid_ros.evaluate.openset import Searches, realised, search, search_vectors
+from reid_ros.evidence import Scores, matches
+from reid_ros.gallery import Gallery, Person
+from reid_ros.likeness import Likeness
+from reid_ros.scene import Scene, SeenTrack
+from reid_ros.topology import Topology
+from reid_ros.types import DoubleArray, FloatArray, IntArray
+from reid_ros.world.seeds import Split, generator
+
+SEED = 1
+"""Of the committed results; nothing was ever chosen on it."""
+FALSE_ACCEPTS = (0.001, 0.01, 0.1)
+"""Shares of strangers at which rates are told, and for which the system is set."""
+TAILS = (1e-2, 1e-3, 1e-4, 1e-5)
+"""Shares of strangers of which the calibration is asked."""
+MEETINGS = 4
+"""Most galleries of one size that a stranger meets."""
+TIMES_CONFIGURED = 2.0
+"""A realised FPIR up to this many times the configured one is as promised."""
+_ROUNDS = 400
+_LATER_NS = 3_600_000_000_000  # the probes come an hour after everybody was enrolled
+_BLOCK = 250  # probes
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is looked at.
+
+    Attributes:
+        galleries: how many people each holds; the largest tells how many are enrolled in all.
+        strangers: how many people are not enrolled.
+        each: tracklets of a stranger, every one before another camera.
+        probes: tracklets of an enrolled person, before cameras that did not enrol them.
+        enrol: tracklets that an enrolled person is known from.
+        fit: people of the split `train` to calibrate on, each twice before three cameras.
+    """
+
+    galleries: tuple[int, ...] = (10, 100, 1000)
+    strangers: int = 1000
+    each: int = 5
+    probes: int = 3
+    enrol: int = 1
+    fit: int = 500
+
+    @property
+    def people(self) -> int:
+        """Enrolled in all galleries of one size together."""
+        return max(self.galleries)
+
+    def groups(self, split: Split, seed: int) -> tuple[Group, Group]:
+        """Those who are enrolled, and the strangers."""
+        known = Group(split, seed, 0, self.people, self.enrol + self.probes)
+        return known, Group(split, seed, self.people, self.strangers, self.each)
+
+    def training(self, seed: int) -> Group:
+        """Those on whom a calibration is fitted."""
+        return Group('train', seed, 0, self.fit, 3, walks=2)
+
+
+QUICK = Sizes(galleries=(5, 20), strangers=30, each=4, fit=20)
+"""Shows that everything runs, not how good anything is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Tracklets as one contender sees them.
+
+    Attributes:
+        enrolled: what the galleries are filled with.
+        probes: other tracklets of the same people.
+        strangers: tracklets of others.
+        unseen: share of the drawn tracklets of which no crop was good enough.
+    """
+
+    enrolled: Seen
+    probes: Seen
+    strangers: Seen
+    unseen: float
+
+    @staticmethod
+    def of(known: Seen, strangers: Seen, enrol: int, draw: np.random.Generator) -> Crowd:
+        """Enrol everybody from their first tracklets, in random order, of enough good crops."""
+        order = np.lexsort((draw.random(len(known)), ~known.enough, known.persons))
+        first = np.searchsorted(known.persons[order], np.unique(known.persons))
+        rows = order[(first[:, None] + np.arange(enrol)).ravel()]
+        rest = np.setdiff1d(np.arange(len(known)), rows)
+        parts = known.take(rows), known.take(rest), strangers
+        enrolled, probes, others = (part.take(part.counts > 0) for part in parts)
+        left = len(enrolled) + len(probes) + len(others)
+        return Crowd(enrolled, probes, others, 1 - left / sum(map(len, parts)))
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How far scores alone tell the known from strangers.
+
+    Attributes:
+        contender, calibration, score: 'cosine', or 'evidence' as calibrated.
+        people, galleries: in each gallery, and how many galleries.
+        fpir, tpir: at the threshold that keeps the FPIR asked for, with intervals.
+        at: FPIR asked for.
+    """
+
+    contender: str
+    calibration: str
+    score: str
+    people: int
+    galleries: int
+    at: float
+    fpir: Rate
+    tpir: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the system decides by itself.
+
+    Attributes:
+        contender, calibration: whose vectors, and which calibration of them.
+        people, galleries: in each gallery, and how many galleries.
+        configured: false_accept.
+        fpir: share of the strangers who were taken for somebody.
+        tpir, wrong: share of the known who were taken for themselves, and for somebody else.
+        kept: whether the FPIR is at most twice the configured one.
+    """
+
+    contender: str
+    calibration: str
+    people: int
+    galleries: int
+    configured: float
+    fpir: Rate
+    tpir: Rate
+    wrong: Rate
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """How many pairs of strangers really are as close as the calibration says so few are.
+
+    Attributes:
+        contender, calibration: whose vectors, and which calibration of them.
+        condition: 'same_camera' or 'cross_camera'.
+        said, realised: share of the pairs.
+        pairs: behind it, of a stranger and somebody enrolled.
+        angle_deg: where the share `said` of the pairs really is closer.
+        said_deg: where the calibration says so.
+    """
+
+    contender: str
+    calibration: str
+    condition: str
+    said: float
+    realised: float
+    pairs: int
+    angle_deg: float
+    said_deg: float
+
+
+class Hall:
+    """A gallery as the system keeps it, and the system's own rule for a track that is nobody."""
+
+    def __init__(self, enrolled: Seen, calibration: Calibration) -> None:
+        self.gallery = Gallery()
+        cameras = enrolled.cameras.tolist()
+        for row, number in enumerate((enrolled.persons + 1).tolist()):
+            if number not in self.gallery:
+                self.gallery.insert(Person(number, 0, confirmed=True))
+            weight = float(enrolled.weights[row])
+            self.gallery.learn(number, enrolled.vectors[row], str(cameras[row]), weight)
+            self.gallery[number].seen_ns[str(cameras[row])] = 0
+        topology = Topology(TopologyConfig(), map(str, range(CAMERAS)))
+        self._likeness = Likeness(self.gallery, Scene(self.gallery, topology), calibration)
+
+    def scores(self, probes: Seen) -> Scores:
+        """(m, n) evidence of tracks, none of which knows of another."""
+        box = np.zeros(4, np.float32)
+        tracks = [
+            SeenTrack(str(camera), row + 1, _LATER_NS, _LATER_NS, box)
+            for row, camera in enumerate(probes.cameras.tolist())
+        ]
+        return self._likeness.of_tracks(tracks, probes.vectors, _LATER_NS)
+
+    def taken(self, found: Scores, false_accept: float) -> IntArray:
+        """(m,) number of the person whom each track is taken for, 0 = nobody; one at a time."""
+        result = np.zeros(len(found.llr), np.int64)
+        for row in np.flatnonzero(found.accepted(false_accept).any(axis=1)).tolist():
+            only = slice(row, row + 1)
+            one = replace(
+                found,
+                llr=found.llr[only],
+                log_p=found.log_p[only],
+                log_share=found.log_share[only],
+            )
+            match = matches(one, false_accept)[0]
+            if self._likeness.settled(one, match, false_accept, _LATER_NS):
+                result[row] = found.persons[match.column]
+        return result
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """Probes and the gallery that they meet; a stranger may meet several.
+
+    Attributes:
+        enrolled, probes: the first are those of the gallery.
+    """
+
+    enrolled: Seen
+    probes: Seen
+
+
+def meetings(crowd: Crowd, size: int, draw: np.random.Generator) -> list[Met]:
+    """Galleries without common people; their probes, and the strangers that fall to each."""
+    people = draw.permutation(np.unique(crowd.enrolled.persons))
+    number = max(1, round(len(people) / size))
+    strangers = np.unique(crowd.strangers.persons)
+    times = min(MEETINGS, number)
+    met = np.argsort(draw.random((len(strangers), number)), axis=1)[:, :times]
+    result = []
+    for k, members in enumerate(np.array_split(people, number)):
+        guests = strangers[(met == k).any(axis=1)]
+        known = crowd.probes.take(np.isin(crowd.probes.persons, members))
+        others = crowd.strangers.take(np.isin(crowd.strangers.persons, guests))
+        enrolled = crowd.enrolled.take(np.isin(crowd.enrolled.persons, members))
+        result.append(Met(enrolled, Seen.joined([known, others])))
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Everything about one contender with one calibration.
+
+    Attributes:
+        scored, decided, tails: rows.
+        curves: points of DET curves, rows.
+    """
+
+    scored: list[Scored]
+    decided: list[Decided]
+    tails: list[Tail]
+    curves: list[dict[str, Any]]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Plain values, one flat row each, rates with their intervals."""
+        return [
+            {'part': part, **_flat(asdict(row))}
+            for part in ('scored', 'decided', 'tails')
+            for row in getattr(self, part)
+        ]
+
+
+def _flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, dict):
+            result[key] = round(value['value'], 6)
+            result[f'{key}_interval'] = [round(value['low'], 6), round(value['high'], 6)]
+            result[f'{key}_n'] = value['n']
+        else:
+            result[key] = round(value, 9) if isinstance(value, float) else value
+    return result
+
+
+def judged(
+    crowd: Crowd,
+    contender: str,
+    label: str,
+    calibration: Calibration,
+    sizes: Sizes,
+    draws: Callable[..., np.random.Generator],
+) -> Outcome:
+    """What one contender with one calibration makes of a crowd.
+
+    Args:
+        crowd: as the contender sees it.
+        contender, label: names of the contender and of the calibration.
+        calibration: of the vectors.
+        sizes: of the galleries.
+        draws: gives the random numbers of a purpose.
+    """
+    result = Outcome([], [], tails(crowd, contender, label, calibration), [])
+    for size in sizes.galleries:
+        met = meetings(crowd, size, draws('meetings', size))
+        cosine, evidence, taken = [], [], []
+        for one in met:
+            hall = Hall(one.enrolled, calibration)
+            ids, entries = one.probes.persons + 1, one.enrolled.persons + 1
+            cosine.append(search_vectors(one.probes.vectors, one.enrolled.vectors, ids, entries))
+            parts = [
+                hall.scores(one.probes.take(np.arange(k, min(k + _BLOCK, len(ids)))))
+                for k in range(0, len(ids), _BLOCK)
+            ]
+            llr = np.concatenate([part.llr for part in parts])
+            evidence.append(search(llr, ids, parts[0].persons))
+            taken.append(
+                [np.concatenate([hall.taken(p, limit) for p in parts]) for limit in FALSE_ACCEPTS]
+            )
+        for score, searches in (('cosine', _all(cosine)), ('evidence', _all(evidence))):
+            names = contender, label, score, size, len(met)
+            result.scored.extend(_scored(searches, names, draws('scores', size)))
+            result.curves.append(_curve(searches, names))
+        ids = np.concatenate([one.probes.persons for one in met]) + 1
+        enrolled = crowd.enrolled.persons + 1
+        for k, limit in enumerate(FALSE_ACCEPTS):
+            said = np.concatenate([answers[k] for answers in taken])
+            rates = realised(said, ids, enrolled, draw=draws('decisions', size, k))
+            kept = rates.fpir.value <= TIMES_CONFIGURED * limit
+            result.decided.append(
+                Decided(
+                    contender, label, size, len(met), limit,
+                    rates.fpir, rates.tpir, rates.wrong, kept,
+                )
+            )  # fmt: skip
+    return result
+
+
+def _all(parts: Sequence[Searches]) -> Searches:
+    """The searches of several galleries of one size, for one threshold."""
+    ids, mated, top, mate, rank = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ('ids', 'mated', 'top', 'mate', 'rank')
+    )
+    return Searches(ids, mated, top, mate, rank, parts[0].enrolled)
+
+
+Names = tuple[str, str, str, int, int]  # contender, calibration, score, people, galleries
+
+
+def _scored(searches: Searches, names: Names, draw: np.random.Generator) -> list[Scored]:
+    strangers = int((~searches.mated).sum())
+    result = []
+    for at in FALSE_ACCEPTS:
+        if at * strangers >= 1:
+            point = searches.bootstrapped(at, draw, rounds=_ROUNDS)
+            result.append(Scored(*names, at, point.fpir, point.tpir))
+    return result
+
+
+def _curve(searches: Searches, names: Names) -> dict[str, Any]:
+    keys = ('contender', 'calibration', 'score', 'people', 'galleries')
+    curve = searches.det(40)
+    return {
+        **dict(zip(keys, names)),
+        'fpir': [round(float(value), 6) for value in curve.fpir],
+        'fnir': [round(float(value), 6) for value in curve.fnir],
+    }
+
+
+def tails(crowd: Crowd, contender: str, label: str, calibration: Calibration) -> list[Tail]:
+    """How true the calibration is of strangers whom it has not seen."""
+    result = []
+    for name, found in impostors(crowd).items():
+        condition = getattr(calibration, name)
+        ordered = np.sort(found)
+        log_p = condition.log_p(ordered)  # rises
+        for said in TAILS:
+            if said * len(found) < 5:
+                continue
+            below = int(np.searchsorted(log_p, np.log(said), side='right'))
+            grid = np.linspace(0, 180, 18_001)
+            place = int(np.searchsorted(condition.log_p(grid), np.log(said), side='right'))
+            result.append(
+                Tail(
+                    contender, label, name, said, below / len(found), len(found),
+                    float(ordered[int(said * len(found))]), float(grid[max(place - 1, 0)]),
+                )
+            )  # fmt: skip
+    return result
+
+
+def impostors(crowd: Crowd) -> dict[str, DoubleArray]:
+    """Angles, degrees, of every stranger's tracklet to everybody enrolled, by condition."""
+    cosines: FloatArray = crowd.strangers.vectors @ crowd.enrolled.vectors.T
+    same = crowd.strangers.cameras[:, None] == crowd.enrolled.cameras[None]
+    return {'same_camera': angles(cosines[same]), 'cross_camera': angles(cosines[~same])}
+
+
+def fitted(train: Seen) -> Calibration:
+    """The calibration of vectors on people of the split `train`.
+
+    Raises:
+        CalibrationError: too few people.
+    """
+    good = train.take(train.enough)
+    return Calibration.of(good.vectors, good.persons, good.cameras)
+
+
+def run(
+    contenders: Sequence[Contender],
+    sizes: Sizes,
+    split: Split = 'test',
+    seed: int = SEED,
+    fit: bool = False,
+    files: Mapping[str, str] = MappingProxyType({}),
+    cache: Path | None = None,
+    tell: Callable[[int], None] = lambda tracklets: None,
+) -> tuple[list[Outcome], dict[str, Any]]:
+    """Every contender before the same people, with its own calibration and with a fitted one.
+
+    Args:
+        contenders: who looks.
+        sizes: how much is looked at.
+        split, seed: of the people, cameras and walks.
+        fit: whether to calibrate each on people of the split `train`, too.
+        files: by contender, where its calibration was read, if not in its card.
+        cache: folder of vectors that are known already.
+        tell: is told how many more tracklets were drawn.
+
+    Returns:
+        An outcome per contender and calibration, and by contender the fitted calibration.
+    """
+
+    def draws(*labels: str | int) -> np.random.Generator:
+        return generator(split, 'open set', seed, *labels)
+
+    training = seen(sizes.training(seed), contenders, cache, tell) if fit else []
+    known, strangers = (
+        seen(group, contenders, cache, tell) for group in sizes.groups(split, seed)
+    )
+    result: list[Outcome] = []
+    fits: dict[str, Any] = {}
+    for k, one in enumerate(contenders):
+        crowd = Crowd.of(known[k], strangers[k], sizes.enrol, draws('enrolment'))
+        own = 'by construction' if one.embedder is None else files.get(one.name, 'card')
+        choices = {own: one.calibration}
+        if fit:
+            label = f'fitted on {sizes.fit} people'
+            choices[label] = fitted(training[k])
+            fits[one.name] = choices[label].to_json()
+        for label, calibration in choices.items():
+            result.append(judged(crowd, one.name, label, calibration, sizes, draws))
+    return result, fits
