@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import platform
@@ -50,8 +51,12 @@ def version(package: str) -> str:
         return ''
 
 
+@functools.cache
 def commit() -> str:
-    """Commit of the running code, with a + where its files were changed; '' outside git."""
+    """Commit of the running code, with a + where its files were changed; '' outside git.
+
+    It is that of the first call: ask before a long measurement, for the tree may move on.
+    """
     folder = Path(reid_ros.__file__).parent
 
     def git(*arguments: str) -> str:

@@ -55,6 +55,7 @@ def _identity(args: argparse.Namespace) -> int:
     from reid_ros.progress import Progress
     from reid_ros.world.scenario import SUITE, named
 
+    results.commit()
     files = dict(_pair(text, args.contenders) for text in args.calibration)
     worlds, seeds = args.worlds or list(SUITE), args.seeds or list(identity.SEEDS)
     for world in worlds:
@@ -75,6 +76,7 @@ def _identity(args: argparse.Namespace) -> int:
         command = 'reid_ros bench identity --contenders ' + ' '.join(args.contenders)
         if args.worlds:
             command += ' --worlds ' + ' '.join(worlds)
+        command += ''.join(f' --calibration {text}' for text in args.calibration)
         command += f' --seeds {" ".join(map(str, seeds))} --split {args.split} --out {args.out}'
         content = results.document(command, seeds, plain, ('onnxruntime',), means=means)
         results.write(args.out, content)

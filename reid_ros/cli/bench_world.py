@@ -54,6 +54,7 @@ def _world(args: argparse.Namespace) -> int:
     from reid_ros import card
     from reid_ros.bench import results, world_audit
 
+    results.commit()
     model = args.model
     if model is None and card.onnx_of(card.named(world_audit.NETWORK)) is not None:
         model = world_audit.NETWORK
