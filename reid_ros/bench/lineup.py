@@ -18,8 +18,8 @@ from reid_ros.world.seeds import Split, generator
 from reid_ros.world.studio import Studio
 from reid_ros.world.tracklets import Tracklet, dataset
 
-CAMERAS = 8
-"""Of a studio; two share a place."""
+CAMERAS = 24
+"""Of a studio; two share a place. So many that no few places decide how alike strangers look."""
 FRAMES = 4
 RATE_HZ = 5.0
 SIZE = (256, 128)
