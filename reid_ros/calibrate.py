@@ -177,7 +177,8 @@ def _own(track: _Track) -> list[float]:
 def _pooled(old: Spread, values: Sequence[float], independent: int) -> Spread:
     """One sample of the old observations (at most six) and the new ones.
 
-    Pairs share people, so they count as many as there are people (tracks) in them.
+    Pairs share people, so they count as many as there are people (tracks) in them. The shape of
+    the left side, which takes hundreds of people to see, stays the old one.
     """
     if len(values) < LEAST_PAIRS:
         return old
@@ -187,4 +188,5 @@ def _pooled(old: Spread, values: Sequence[float], independent: int) -> Spread:
     mean = (n0 * old.mean + n1 * new.mean) / n
     spread = n0 * (old.sd**2 + (old.mean - mean) ** 2) + n1 * (new.sd**2 + (new.mean - mean) ** 2)
     sd = math.sqrt(spread / n)
-    return Spread(round(mean, 2), round(max(sd, old.sd) if n1 < FEW else sd, 2), n)
+    sd = max(sd, old.sd) if n1 < FEW else sd
+    return Spread(round(mean, 2), round(sd, 2), n, old.left)

@@ -92,6 +92,96 @@ def test_the_strict_calibration_needs_more_than_any_measured_one():
         assert not accepted[-1]
 
 
+# -- a left side that is not normal ---------------------------------------------------------------
+
+
+@st.composite
+def bent(draw):
+    """Spreads with a left side of two to six knots that rise."""
+    number = draw(st.integers(2, 6))
+    steps = st.lists(st.floats(0.05, 2.0), min_size=number, max_size=number)
+    where, score = (-np.cumsum(draw(steps))[::-1] + draw(st.floats(-0.3, 0.3)) for _ in range(2))
+    left = tuple(zip(where.tolist(), score.tolist()))
+    return Spread(
+        draw(st.floats(20, 120)), draw(st.floats(1, 20)), draw(st.integers(30, 999)), left
+    )
+
+
+@given(st.builds(Condition, spreads, bent()), st.lists(st.floats(0, 180), min_size=2, max_size=30))
+def test_evidence_never_rises_with_the_angle_where_the_tail_is_bent(condition, values):
+    ordered = np.sort(np.array(values))
+    assert (np.diff(condition.llr(ordered)) <= 1e-9).all()
+    assert (np.diff(condition.log_p(ordered)) >= -1e-9).all()
+
+
+def alike(draw, number):
+    """Angles of strangers of whom one couple in fifty looks alike: a heavy left side."""
+    lookalike = draw.random(number) < 0.02
+    return np.where(lookalike, draw.normal(42, 6, number), draw.normal(60, 6, number))
+
+
+def test_the_left_side_is_kept_as_far_out_as_couples_were_measured():
+    draw = np.random.default_rng(0)
+    values = alike(draw, 300_000)
+    fine = Spread.of(values, n=800, couples=300_000)
+    scores = [score for _, score in fine.left]
+    np.testing.assert_allclose(
+        scores, stats.norm.ppf([1e-4, 3e-4, 1e-3, 3e-3, 0.01, 0.02, 0.05, 0.2, 0.5]), atol=1e-4
+    )
+    assert len(Spread.of(values, n=800, couples=10_000).left) == 7
+    assert Spread.of(values, n=25, couples=300).left == ()
+    assert Spread.of(values).left == ()
+
+
+def test_a_bent_tail_is_true_of_strangers_it_has_not_seen():
+    draw = np.random.default_rng(1)
+    spread = Spread.of(alike(draw, 300_000), n=800, couples=300_000)
+    others = np.sort(alike(draw, 3_000_000))
+    plain = Spread(spread.mean, spread.sd, spread.n)
+    for share in (1e-2, 1e-3, 1e-4, 1e-5):
+        close = others[int(share * len(others))]
+        assert share / 1.5 < float(spread.below(close)) < share * 1.5
+        if share <= 1e-3:
+            assert float(plain.below(close)) < share / 5
+    density = np.gradient(spread.below(np.arange(0, 70, 0.01)), 0.01)
+    np.testing.assert_allclose(
+        np.exp(spread.log_density(np.arange(0, 70, 0.01)))[1:-1],
+        density[1:-1],
+        rtol=0.02,
+        atol=1e-9,
+    )
+
+
+def test_people_are_calibrated_with_the_tail_of_their_couples():
+    draw = np.random.default_rng(2)
+    people, dimensions = 60, 24
+    looks = draw.normal(size=(people, dimensions))
+    looks[:10] = looks[0] + 0.5 * draw.normal(size=(10, dimensions))  # in one uniform
+    rows = np.repeat(np.arange(people), 4)
+    vectors = looks[rows] + 0.3 * draw.normal(size=(len(rows), dimensions))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    fitted = Calibration.of(vectors, rows, np.tile([0, 0, 1, 1], people))
+    assert fitted.same_camera.genuine.left == fitted.cross_camera.genuine.left == ()
+    for condition in (fitted.same_camera, fitted.cross_camera):
+        assert len(condition.impostor.left) == 5  # 1770 couples: down to one in a hundred
+    assert Calibration.from_json(json.loads(json.dumps(fitted.to_json())), 'text') == fitted
+
+
+@pytest.mark.parametrize(
+    'left',
+    [
+        ((0.0, 0.0),),
+        ((0.0, 0.0), (-1.0, -1.0)),
+        ((-1.0, 0.0), (0.0, 0.0)),
+        ((-1.0, -1.0), (float('nan'), 0.0)),
+        ((-1.0, -1.0, 2.0), (0.0, 0.0, 1.0)),
+    ],
+)
+def test_a_left_side_that_does_not_rise_is_refused(left):
+    with pytest.raises(CalibrationError, match='left side'):
+        Spread(50, 5, 100, left)
+
+
 # -- files ---------------------------------------------------------------------------------------
 
 
@@ -117,6 +207,10 @@ def _broken(change):
         (lambda d: d.update(same_camera=None), 'misspells'),
         (lambda d: d['same_camera']['genuine'].update(mean='far'), "'reid_ros calibrate'"),
         (lambda d: d['same_camera']['genuine'].update(n=2), 'at least 3 observations'),
+        (lambda d: d['same_camera']['impostor'].update(left=[[1, 2]]), 'left side'),
+        (lambda d: d['same_camera']['impostor'].update(left=[[1, 2, 3], 4]), 'misspells'),
+        (lambda d: d['same_camera']['impostor'].update(left=7), 'misspells'),
+        (lambda d: d['same_camera']['impostor'].update(left=None), 'misspells'),
     ],
 )
 def test_a_broken_calibration_says_what_is_wrong(change, words):
