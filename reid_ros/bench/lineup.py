@@ -18,8 +18,6 @@ from reid_ros.world.seeds import Split, generator
 from reid_ros.world.studio import Studio
 from reid_ros.world.tracklets import Tracklet, dataset
 
-CAMERAS = 24
-"""Of a studio; two share a place. So many that no few places decide how alike strangers look."""
 FRAMES = 4
 RATE_HZ = 5.0
 SIZE = (256, 128)
@@ -38,6 +36,7 @@ class Group:
         first, people: index of the first person in the split's population, and how many.
         seen_by: how many of the cameras see each.
         walks: of each before each of these cameras.
+        cameras: of the studio; two share a place.
     """
 
     split: Split
@@ -46,6 +45,7 @@ class Group:
     people: int
     seen_by: int
     walks: int = 1
+    cameras: int = 24
 
     def __len__(self) -> int:
         return self.people * self.seen_by * self.walks
@@ -112,6 +112,7 @@ def seen(
     if not missing:
         tell(len(group))
         return [one for one in found if one is not None]
+    _make(cache)
     columns: list[list[tuple[FloatArray, float, int]]] = [[] for _ in missing]
     persons, cameras = [], []
     for some in _drawn(group):
@@ -132,7 +133,7 @@ def seen(
 
 
 def _drawn(group: Group) -> Iterator[list[Tracklet]]:
-    studio = Studio(group.split, CAMERAS, group.seed)
+    studio = Studio(group.split, group.cameras, group.seed)
     data = dataset(
         group.split,
         range(group.first, group.first + group.people),
@@ -190,6 +191,35 @@ def _told(group: Group, one: Tracklet) -> FloatArray:
     return result
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """Tracklets as one contender sees them.
+
+    Attributes:
+        enrolled: what the galleries are filled with.
+        probes: other tracklets of the same people.
+        strangers: tracklets of others.
+        unseen: share of the drawn tracklets of which no crop was good enough.
+    """
+
+    enrolled: Seen
+    probes: Seen
+    strangers: Seen
+    unseen: float
+
+    @staticmethod
+    def of(known: Seen, strangers: Seen, enrol: int, draw: np.random.Generator) -> Crowd:
+        """Enrol everybody from their first tracklets, in random order, of enough good crops."""
+        order = np.lexsort((draw.random(len(known)), ~known.enough, known.persons))
+        first = np.searchsorted(known.persons[order], np.unique(known.persons))
+        rows = order[(first[:, None] + np.arange(enrol)).ravel()]
+        rest = np.setdiff1d(np.arange(len(known)), rows)
+        parts = known.take(rows), known.take(rest), strangers
+        enrolled, probes, others = (part.take(part.counts > 0) for part in parts)
+        left = len(enrolled) + len(probes) + len(others)
+        return Crowd(enrolled, probes, others, 1 - left / sum(map(len, parts)))
+
+
 # -- the cache -----------------------------------------------------------------------------------
 
 
@@ -212,13 +242,20 @@ def _read(file: Path | None) -> Seen | None:
         ) from error
 
 
+def _make(folder: Path | None) -> None:
+    if folder is not None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ReidError(f'cannot keep vectors in {folder}: {error}') from error
+
+
 def _write(file: Path | None, one: Seen) -> None:
     """Under another name first, so that a broken run leaves no half of a file."""
     if file is None:
         return
     part = file.with_name(f'.{file.name}.{os.getpid()}')
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with part.open('wb') as stream:
             np.savez(stream, **{name: getattr(one, name) for name in Seen.__slots__})
         part.replace(file)

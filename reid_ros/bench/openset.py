@@ -15,25 +15,24 @@ from typing import Any
 import numpy as np
 
 from reid_ros.bench.identity import Contender
-from reid_ros.bench.lineup import CAMERAS, Group, Seen, seen
-from reid_ros.calibration import Calibration, angles
+from reid_ros.bench.lineup import Crowd, Group, Seen, seen
+from reid_ros.bench.tails import Tail, tails
+from reid_ros.calibration import Calibration
 from reid_ros.config import TopologyConfig
-from reid_ros.evaluate.intervals import Rate
+from reid_ros.evaluate.intervals import Rate, share
 from reid_ros.evaluate.openset import Searches, realised, search, search_vectors
 from reid_ros.evidence import Scores, matches
 from reid_ros.gallery import Gallery, Person
 from reid_ros.likeness import Likeness
 from reid_ros.scene import Scene, SeenTrack
 from reid_ros.topology import Topology
-from reid_ros.types import DoubleArray, FloatArray, IntArray
+from reid_ros.types import IntArray
 from reid_ros.world.seeds import Split, generator
 
 SEED = 1
 """Of the committed results; nothing was ever chosen on it."""
 FALSE_ACCEPTS = (0.001, 0.01, 0.1)
 """Shares of strangers at which rates are told, and for which the system is set."""
-TAILS = (1e-2, 1e-3, 1e-4, 1e-5)
-"""Shares of strangers of which the calibration is asked."""
 MEETINGS = 4
 """Most galleries of one size that a stranger meets."""
 TIMES_CONFIGURED = 2.0
@@ -54,6 +53,7 @@ class Sizes:
         probes: tracklets of an enrolled person, before cameras that did not enrol them.
         enrol: tracklets that an enrolled person is known from.
         fit: people of the split `train` to calibrate on, each twice before three cameras.
+        cameras: of a split; so many that no few places decide how alike strangers look.
     """
 
     galleries: tuple[int, ...] = (10, 100, 1000)
@@ -62,6 +62,7 @@ class Sizes:
     probes: int = 3
     enrol: int = 1
     fit: int = 500
+    cameras: int = 24
 
     @property
     def people(self) -> int:
@@ -70,45 +71,19 @@ class Sizes:
 
     def groups(self, split: Split, seed: int) -> tuple[Group, Group]:
         """Those who are enrolled, and the strangers."""
-        known = Group(split, seed, 0, self.people, self.enrol + self.probes)
-        return known, Group(split, seed, self.people, self.strangers, self.each)
+        where = 0, self.people, self.enrol + self.probes
+        known = Group(split, seed, *where, cameras=self.cameras)
+        others = self.people, self.strangers, self.each
+        return known, Group(split, seed, *others, cameras=self.cameras)
 
     def training(self, seed: int) -> Group:
         """Those on whom a calibration is fitted."""
-        return Group('train', seed, 0, self.fit, 3, walks=2)
+        seen_by = min(3, self.cameras)
+        return Group('train', seed, 0, self.fit, seen_by, walks=2, cameras=self.cameras)
 
 
-QUICK = Sizes(galleries=(5, 20), strangers=30, each=4, fit=20)
+QUICK = Sizes(galleries=(5, 20), strangers=30, each=4, fit=20, cameras=6)
 """Shows that everything runs, not how good anything is."""
-
-
-@dataclass(frozen=True, slots=True)
-class Crowd:
-    """Tracklets as one contender sees them.
-
-    Attributes:
-        enrolled: what the galleries are filled with.
-        probes: other tracklets of the same people.
-        strangers: tracklets of others.
-        unseen: share of the drawn tracklets of which no crop was good enough.
-    """
-
-    enrolled: Seen
-    probes: Seen
-    strangers: Seen
-    unseen: float
-
-    @staticmethod
-    def of(known: Seen, strangers: Seen, enrol: int, draw: np.random.Generator) -> Crowd:
-        """Enrol everybody from their first tracklets, in random order, of enough good crops."""
-        order = np.lexsort((draw.random(len(known)), ~known.enough, known.persons))
-        first = np.searchsorted(known.persons[order], np.unique(known.persons))
-        rows = order[(first[:, None] + np.arange(enrol)).ravel()]
-        rest = np.setdiff1d(np.arange(len(known)), rows)
-        parts = known.take(rows), known.take(rest), strangers
-        enrolled, probes, others = (part.take(part.counts > 0) for part in parts)
-        left = len(enrolled) + len(probes) + len(others)
-        return Crowd(enrolled, probes, others, 1 - left / sum(map(len, parts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,29 +131,6 @@ class Decided:
     kept: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
-    """How many pairs of strangers really are as close as the calibration says so few are.
-
-    Attributes:
-        contender, calibration: whose vectors, and which calibration of them.
-        condition: 'same_camera' or 'cross_camera'.
-        said, realised: share of the pairs.
-        pairs: behind it, of a stranger and somebody enrolled.
-        angle_deg: where the share `said` of the pairs really is closer.
-        said_deg: where the calibration says so.
-    """
-
-    contender: str
-    calibration: str
-    condition: str
-    said: float
-    realised: float
-    pairs: int
-    angle_deg: float
-    said_deg: float
-
-
 class Hall:
     """A gallery as the system keeps it, and the system's own rule for a track that is nobody."""
 
@@ -191,7 +143,7 @@ class Hall:
             weight = float(enrolled.weights[row])
             self.gallery.learn(number, enrolled.vectors[row], str(cameras[row]), weight)
             self.gallery[number].seen_ns[str(cameras[row])] = 0
-        topology = Topology(TopologyConfig(), map(str, range(CAMERAS)))
+        topology = Topology(TopologyConfig(), ())
         self._likeness = Likeness(self.gallery, Scene(self.gallery, topology), calibration)
 
     def scores(self, probes: Seen) -> Scores:
@@ -324,6 +276,7 @@ def judged(
             result.curves.append(_curve(searches, names))
         ids = np.concatenate([one.probes.persons for one in met]) + 1
         enrolled = crowd.enrolled.persons + 1
+        strangers = len(np.unique(crowd.strangers.persons))
         for k, limit in enumerate(FALSE_ACCEPTS):
             said = np.concatenate([answers[k] for answers in taken])
             rates = realised(said, ids, enrolled, draw=draws('decisions', size, k))
@@ -331,10 +284,19 @@ def judged(
             result.decided.append(
                 Decided(
                     contender, label, size, len(met), limit,
-                    rates.fpir, rates.tpir, rates.wrong, kept,
+                    _sure(rates.fpir, strangers), _sure(rates.tpir, size * len(met)),
+                    _sure(rates.wrong, size * len(met)), kept,
                 )
             )  # fmt: skip
     return result
+
+
+def _sure(rate: Rate, people: int) -> Rate:
+    """A rate; what never or always happened gets the exact interval of a trial per person."""
+    if 0 < rate.value < 1:
+        return rate
+    exact = share(round(rate.value * people), people, 'clopper_pearson')
+    return replace(rate, low=exact.low, high=exact.high)
 
 
 def _all(parts: Sequence[Searches]) -> Searches:
@@ -355,7 +317,8 @@ def _scored(searches: Searches, names: Names, draw: np.random.Generator) -> list
     for at in FALSE_ACCEPTS:
         if at * strangers >= 1:
             point = searches.bootstrapped(at, draw, rounds=_ROUNDS)
-            result.append(Scored(*names, at, point.fpir, point.tpir))
+            known = len(np.unique(searches.ids[searches.mated]))
+            result.append(Scored(*names, at, point.fpir, _sure(point.tpir, known)))
     return result
 
 
@@ -367,35 +330,6 @@ def _curve(searches: Searches, names: Names) -> dict[str, Any]:
         'fpir': [round(float(value), 6) for value in curve.fpir],
         'fnir': [round(float(value), 6) for value in curve.fnir],
     }
-
-
-def tails(crowd: Crowd, contender: str, label: str, calibration: Calibration) -> list[Tail]:
-    """How true the calibration is of strangers whom it has not seen."""
-    result = []
-    for name, found in impostors(crowd).items():
-        condition = getattr(calibration, name)
-        ordered = np.sort(found)
-        log_p = condition.log_p(ordered)  # rises
-        for said in TAILS:
-            if said * len(found) < 5:
-                continue
-            below = int(np.searchsorted(log_p, np.log(said), side='right'))
-            grid = np.linspace(0, 180, 18_001)
-            place = int(np.searchsorted(condition.log_p(grid), np.log(said), side='right'))
-            result.append(
-                Tail(
-                    contender, label, name, said, below / len(found), len(found),
-                    float(ordered[int(said * len(found))]), float(grid[max(place - 1, 0)]),
-                )
-            )  # fmt: skip
-    return result
-
-
-def impostors(crowd: Crowd) -> dict[str, DoubleArray]:
-    """Angles, degrees, of every stranger's tracklet to everybody enrolled, by condition."""
-    cosines: FloatArray = crowd.strangers.vectors @ crowd.enrolled.vectors.T
-    same = crowd.strangers.cameras[:, None] == crowd.enrolled.cameras[None]
-    return {'same_camera': angles(cosines[same]), 'cross_camera': angles(cosines[~same])}
 
 
 def fitted(train: Seen) -> Calibration:

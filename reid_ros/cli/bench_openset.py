@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
-    from reid_ros.bench.openset import Decided, Outcome, Scored, Tail
+    from reid_ros.bench.openset import Decided, Outcome, Scored
+    from reid_ros.bench.tails import Tail
 
 _ABOUT = """\
 Enrols 10, 100 and 1,000 rendered people, each from one track before one camera, and shows the
@@ -24,7 +25,7 @@ system other tracks of theirs, before other cameras, and 5,000 of 1,000 stranger
 `oracle` has vectors that tell who somebody is; `colour` is the built-in baseline; every other name
 is that of an appearance network. Intervals are of 95 %, by bootstrap over people.
 
-Drawing is most of the cost: about 9,000 tracks of four crops, 4 minutes on one free core, and
+Drawing is most of the cost: about 9,000 tracks of four crops, 5 minutes on one free core, and
 3,000 more with --fit; a network costs its time for 4 crops a track on top. --cache keeps the
 vectors, so that only a contender who is new has to be shown the pictures.
 """
