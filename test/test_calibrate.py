@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -57,6 +58,17 @@ def test_people_side_by_side_teach_how_alike_strangers_are() -> None:
     old, new = CAUTIOUS.same_camera.impostor, found.calibration.same_camera.impostor
     assert SPREAD - 1 < new.mean < old.mean  # pulled from 50 towards the 40 degrees drawn
     assert found.calibration.cross_camera == CAUTIOUS.cross_camera
+
+
+def test_a_site_keeps_the_shape_of_the_tail_of_strangers() -> None:
+    site = collector('hall')
+    walk(site, {'hall': people(5)})
+    old = CAUTIOUS.same_camera
+    left = ((-3.5, -3.1), (-2.4, -2.3), (0.1, 0.0))
+    known = replace(CAUTIOUS, same_camera=replace(old, impostor=replace(old.impostor, left=left)))
+    new = site.fit(known).calibration.same_camera.impostor
+    assert new.left == left
+    assert new.mean < old.impostor.mean
 
 
 def test_one_person_teaches_how_alike_they_stay() -> None:
