@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from reid_ros.bench import openset
+from reid_ros.bench.hall import Hall
 from reid_ros.bench.identity import contender
 from reid_ros.bench.lineup import Crowd, Group, Seen, seen
-from reid_ros.bench.openset import Hall, Sizes, judged, meetings
+from reid_ros.bench.openset import Sizes, judged, meetings
 from reid_ros.bench.tails import impostors, tails
 from reid_ros.calibration import Calibration
 from reid_ros.cli import main
@@ -289,6 +290,10 @@ def test_the_command_writes_what_it_prints(tmp_path, capsys, monkeypatch):
     decided = [row for row in content['rows'] if row['part'] == 'decided']
     assert len(decided) == 2 * 2 * 3
     assert all(row['tpir'] == 1.0 and row['fpir'] == 0.0 for row in decided[:6])
+    assert [goal['fpir_kept'] for goal in content['goals']] == [True, True]
+    assert content['goals'][0]['tpir'] is None  # no gallery of 100
+    cosines = [row for row in content['rows'] if row.get('score') == 'cosine']
+    assert {row['calibration'] for row in cosines} == {'by construction'}
     Calibration.from_json(content['fitted']['oracle'], 'results')
 
 

@@ -115,6 +115,7 @@ def _openset(args: argparse.Namespace) -> int:
         ('onnxruntime',),
         split=args.split,
         sizes=dataclasses.asdict(sizes),
+        goals=[outcome.goals() for outcome in outcomes],
         fitted=fits,
         det=[curve for outcome in outcomes for curve in outcome.curves],
     )
