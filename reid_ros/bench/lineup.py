@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
+from reid_ros import world
 from reid_ros.bench.identity import DIMENSIONS, Contender
 from reid_ros.embed import GATE
 from reid_ros.identify import DECIDE_CROPS, DECIDE_WEIGHT
@@ -224,10 +226,17 @@ class Crowd:
 
 
 def _name(group: Group, contender: Contender) -> str:
-    """Says everything that the vectors depend on, but for the world's own code."""
+    """Says everything that the vectors depend on, the world's own code too."""
     words = '-'.join(str(value) for value in asdict(group).values())
     model = 'oracle' if contender.embedder is None else contender.embedder.model.checksum[:16]
-    return f'{contender.name}-{model}-{words}.npz'
+    return f'{contender.name}-{model}-{words}-{_world():08x}.npz'
+
+
+def _world() -> int:
+    code = 0
+    for file in sorted(Path(world.__file__).parent.rglob('*.py')):
+        code = zlib.crc32(file.read_bytes(), code)
+    return code
 
 
 def _read(file: Path | None) -> Seen | None:
