@@ -8,6 +8,7 @@ left the same camera moments ago nearby get a larger share: they are likelier to
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -52,6 +53,24 @@ class Scores:
         wide = math.log(false_accept) + self.log_share + math.log(20.0)
         result: BoolArray = (self.llr > 0) & (self.log_p <= wide)
         return result
+
+    def beside(self, other: DoubleArray) -> Scores:
+        """The same with other, independent evidence added.
+
+        By Markov's inequality a stranger reaches a likelihood ratio of r once in r times at most;
+        p (1 - ln p) of the strangers reach the product p of two such shares (Fisher, Statistical
+        Methods for Research Workers, 1932, section 21.1).
+
+        Args:
+            other: (m, n) log-likelihood ratios, 0 = none.
+        """
+        joint = self.log_p - np.maximum(other, 0.0)
+        joint = np.where(other > 0, joint + np.log1p(-joint), self.log_p)
+        return dataclasses.replace(
+            self,
+            llr=self.llr + other,
+            log_p=np.where(np.isinf(self.llr), self.log_p, np.minimum(joint, 0.0)),
+        )
 
     def probability(self, row: int, column: int) -> float:
         """Posterior 0 to 1 of one person against a stranger, with the share as the prior."""

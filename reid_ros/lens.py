@@ -167,3 +167,15 @@ class View:
         """
         seen = self.pose.inside(points)
         return self.lens.pixels(seen), seen[:, 2]
+
+
+def seen(info: Any, pose: Sequence[float], height: int, width: int) -> View | None:
+    """The view of a camera that stands still; None where its sensor_msgs/CameraInfo is empty.
+
+    Args:
+        info: of the camera.
+        pose: x y z qx qy qz qw of its optical frame.
+        height, width: of the images.
+    """
+    lens = Lens.of(info, height, width)
+    return None if lens is None else View(width, height, lens, Pose.of(pose))

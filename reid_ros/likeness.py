@@ -28,13 +28,14 @@ class Likeness:
         self._calibration = calibration
 
     def of_tracks(self, tracks: Sequence[SeenTrack], vectors: FloatArray, stamp_ns: int) -> Scores:
-        """(m, n) evidence of tracks' vectors for everybody they can be."""
-        return scores(
+        """(m, n) evidence of tracks' vectors and places for everybody they can be."""
+        found = scores(
             self._gallery.closeness(vectors, [track.camera for track in tracks]),
             self._calibration,
             self._scene.impossible(tracks, stamp_ns),
             self._scene.recent(tracks),
         )
+        return found.beside(self._scene.meeting(tracks, stamp_ns))
 
     def own(self, tracks: Sequence[SeenTrack]) -> Scores:
         """(m, 1) evidence of each track's new vector for the person it is taken for."""
@@ -62,7 +63,7 @@ class Likeness:
         return llr
 
     def of_person(self, number: int) -> Scores | None:
-        """(1, n) evidence that one person is each other, from all of their prototypes."""
+        """(1, n) evidence that one person is each other: all prototypes, and where both stand."""
         prototypes = self._gallery.prototypes(number)
         if not prototypes or len(self._gallery) < 2:
             return None
@@ -70,7 +71,13 @@ class Likeness:
         found = self._gallery.closeness(vectors, [camera for camera, _, _ in prototypes])
         weights = np.array([min(weight, HEAVIEST) for _, weight, _ in prototypes])
         shut = np.array([not self._mergeable(number, n) for n in found.persons.tolist()])
-        return person_scores(found, self._calibration, shut, weights)
+        result = person_scores(found, self._calibration, shut, weights)
+        mine = [track for track in self._scene.visible() if track.person == number]
+        if not mine:
+            return result
+        met = self._scene.meeting(mine, max(track.seen_ns for track in mine))
+        strongest = np.abs(met).argmax(axis=0)
+        return result.beside(met[strongest, np.arange(met.shape[1])][None])
 
     def _mergeable(self, first: int, second: int) -> bool:
         if first == second or second in self._gallery[first].never:

@@ -10,6 +10,8 @@ import numpy as np
 
 from reid_ros import boxes as geometry
 from reid_ros.gallery import Gallery, Person
+from reid_ros.ground import Places
+from reid_ros.meeting import Trail, llr
 from reid_ros.topology import Topology
 from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray, Tracks
 
@@ -40,6 +42,7 @@ class Observation:
         qualities: (k,) 0 to 1.
         cover: (n, n) share of each track's box that lies in each other's, 0 on the diagonal;
             None computes it.
+        places: where the tracks stand, where that is known.
     """
 
     camera: str
@@ -49,6 +52,7 @@ class Observation:
     vectors: FloatArray
     qualities: FloatArray
     cover: FloatArray | None = None
+    places: Places | None = None
 
     @property
     def crowded(self) -> BoolArray:
@@ -74,6 +78,7 @@ class SeenTrack:
         risky: True after a neighbour covered it or it was out of sight: it may have been swapped.
         odd: how many vectors in a row looked unlike the person since then.
         never: persons seen beside it.
+        trail: where it was on the floor.
     """
 
     camera: str
@@ -94,6 +99,7 @@ class SeenTrack:
     odd: int = 0
     odd_ns: int = 0
     never: set[int] = field(default_factory=set)
+    trail: Trail = field(default_factory=Trail)
 
     def mean(self) -> FloatArray:
         """(d,) unit vector of the whole track; it must have one."""
@@ -158,8 +164,8 @@ class Scene:
             tracks.confirmed.tolist(),
             observation.crowded.tolist(),
         )
-        seen = []
-        for number, box, visible, confirmed, crowded in rows:
+        seen, places = [], observation.places
+        for row, (number, box, visible, confirmed, crowded) in enumerate(rows):
             track = known.get(number)
             if not visible or not confirmed:
                 if track is not None:
@@ -170,6 +176,8 @@ class Scene:
             track.seen_ns, track.box = stamp_ns, box
             track.risky = track.risky or crowded
             track.fresh = None
+            if places is not None and places.sure[row]:
+                track.trail.add(stamp_ns, places.positions[row], places.covariances[row])
             if track.person:
                 self.note(track)
             seen.append(track)
@@ -300,6 +308,22 @@ class Scene:
                 for person in self._gallery:
                     if not self._walkable(person, track.camera, stamp_ns):
                         result[row, columns[person.number]] = True
+        return result
+
+    def meeting(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> DoubleArray:
+        """(m, n) space-time evidence of tracks for persons whom other cameras show right now."""
+        columns = self._gallery.columns
+        result = np.zeros((len(tracks), len(columns)))
+        for row, track in enumerate(tracks):
+            if not track.trail:
+                continue
+            for other in self.visible():
+                if other.camera == track.camera or not self._holds(other, stamp_ns):
+                    continue
+                if other.trail and self._topology.overlap(other.camera, track.camera):
+                    value, column = llr(track.trail, other.trail), columns[other.person]
+                    if abs(value) > abs(result[row, column]):
+                        result[row, column] = value
         return result
 
     def _holds(self, track: SeenTrack, stamp_ns: int) -> bool:

@@ -9,6 +9,7 @@ from reid_ros import boxes
 from reid_ros.config import Config
 from reid_ros.detect import Detector
 from reid_ros.embed import Embedder, Glances, Schedule, look_at, quality
+from reid_ros.ground import Places, on_ground
 from reid_ros.scene import Observation
 from reid_ros.track import Tracker
 from reid_ros.types import Detections, FloatArray, Frame, IntArray, Tracks
@@ -144,7 +145,16 @@ class Sight:
         vectors = look_at(self.embedder, glances, wanted)
         for frame, tracks, due, vector in zip(frames, tracked, rows, vectors):
             self._cameras[frame.camera].tracker.learn(tracks.ids[due], vector)
+        places = [_places(frame, tracks) for frame, tracks in zip(frames, tracked)]
         return [
             Observation(frame.camera, frame.stamp_ns, *rest)
-            for frame, *rest in zip(frames, tracked, rows, vectors, values, covers)
+            for frame, *rest in zip(frames, tracked, rows, vectors, values, covers, places)
         ]
+
+
+def _places(frame: Frame, tracks: Tracks) -> Places | None:
+    """Where the tracks stand on the floor; None where it is not known how the camera sees it."""
+    view = frame.view
+    if view is None:
+        return None
+    return on_ground(tracks.boxes, view.lens, view.pose, frame.image.shape[0])

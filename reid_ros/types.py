@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from reid_ros.lens import View
 
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
@@ -83,6 +86,8 @@ class Frame:
         detections: people found by somebody else; None asks the pipeline's own detector.
         ego: (3, 3) float64 homography that maps a pixel (x, y, 1) of this camera's previous
             frame to this frame, where the camera moved and its motion is known.
+        view: how the camera projects and where it stands, where both are known; then people are
+            placed on the floor z = 0.
     """
 
     camera: str
@@ -92,6 +97,7 @@ class Frame:
     order: ColourOrder = 'bgr'
     detections: Detections | None = None
     ego: DoubleArray | None = None
+    view: View | None = None
 
     def __post_init__(self) -> None:
         if self.image.ndim != 3 or self.image.shape[2] != 3 or self.image.dtype != np.uint8:

@@ -10,6 +10,7 @@ import numpy as np
 from reid_ros.calibration import Calibration, Condition, Spread, angles
 from reid_ros.config import GalleryConfig, IdentityConfig, TopologyConfig
 from reid_ros.gallery import Gallery
+from reid_ros.ground import Places
 from reid_ros.identify import Identifier
 from reid_ros.scene import Observation
 from reid_ros.topology import Topology
@@ -53,6 +54,7 @@ class Figure:
         blur: degrees by which a crop differs from the look.
         quality: of the crops, 0 to 1; 0 gives none.
         x, y: left and upper edge of the box, pixels.
+        spot: where on the floor, metres; None = the camera's pose is not known.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Figure:
     quality: float = 0.9
     x: float = 0.0
     y: float = 100.0
+    spot: tuple[float, float] | None = None
 
     def crop(self, camera, draw):
         return turned(self.views.get(camera, self.look), draw.normal() * self.blur, draw)
@@ -99,6 +102,14 @@ class Passer(Figure):
     def crop(self, camera, draw):
         noise = draw.normal(size=len(self.look)) * np.sqrt(0.06 / len(self.look))
         return unit(self.views[camera] + noise)
+
+
+def _places(spots):
+    if None in spots:
+        return None
+    n = len(spots)
+    positions = np.array([(*spot, 0.0) for spot in spots]).reshape(n, 3)
+    return Places(positions, np.tile(np.eye(3) * 0.1**2, (n, 1, 1)), np.ones(n, np.bool_))
 
 
 class Population:
@@ -328,6 +339,7 @@ class Stage:
             np.array(rows, np.int64),
             np.array(vectors, np.float32).reshape(len(rows), length),
             np.array(qualities, np.float32),
+            places=_places([t.figure.spot for t in known]),
         )
 
     def _due(self, track):

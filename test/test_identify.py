@@ -104,6 +104,36 @@ def test_overlapping_cameras_share_a_person():
     assert len(stage.gallery) == 2
 
 
+def seen_alike_by(camera, angle, spot):
+    """Somebody whom another camera shows at an angle from how the hall shows them."""
+    look = turned(ANNA.look, angle, np.random.default_rng(3))
+    return dataclasses.replace(ANNA, views={camera: look}, spot=spot)
+
+
+@pytest.mark.parametrize(('spot', 'alike'), [((2.1, 3.0), True), ((5.5, 3.0), False)])
+def test_who_stands_on_one_spot_before_two_cameras_is_one_person(spot, alike):
+    """Looks alone leave it open; that the floor is the same settles it, that it is not, too."""
+    stage = Stage('hall', 'door', overlap=('hall door',))
+    here = dataclasses.replace(ANNA, spot=(2.0, 3.0))
+    stage.play(6, hall=[here], door=[seen_alike_by('door', 43, spot)])
+    hall, door = (stage.number(ANNA, camera) for camera in ('hall', 'door'))
+    assert (hall == door) == alike
+    assert 0 not in (hall, door)
+
+
+def test_where_the_floor_is_unknown_looks_alone_decide():
+    stage = Stage('hall', 'door', overlap=('hall door',))
+    stage.play(6, hall=[ANNA], door=[seen_alike_by('door', 43, None)])
+    assert stage.number(ANNA, 'hall') != stage.number(ANNA, 'door')
+
+
+def test_cameras_that_are_apart_share_no_floor():
+    stage = Stage('hall', 'garage', overlap=('hall',), unlisted='apart')
+    stage.enrol(dataclasses.replace(ANNA, spot=(2.0, 3.0)), 'hall')
+    stage.play(4, garage=[seen_alike_by('garage', 43, (2.0, 3.0))])
+    assert len(stage.gallery) == 2
+
+
 def test_four_cameras_share_two_people_and_keep_a_third_apart():
     cameras = {f'cam{i}': [ANNA, BERT] for i in range(4)}
     stage = Stage(*cameras)

@@ -46,8 +46,9 @@ def people(seconds: float) -> tuple[np.ndarray, np.ndarray]:
     return rows[order], np.array(who, np.int64)[order]
 
 
-def settings(*, mount: bool = True, **more: object) -> Config:
-    camera = CameraConfig(detections='table', mount=MOUNT.numbers() if mount else ())
+def settings(*, mount: bool = True, pose: tuple[float, ...] = (), **more: object) -> Config:
+    ride = MOUNT.numbers() if mount else ()
+    camera = CameraConfig(detections='table', mount=ride, pose=pose)
     return Config(
         model=ModelConfig(detector='none', appearance='none'),
         camera_names=('eye',),

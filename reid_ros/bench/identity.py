@@ -68,15 +68,19 @@ class Contender:
         name: for people.
         embedder: makes them from the images; None takes the oracle's.
         calibration: of the vectors.
+        ground: whether the poses of the fixed cameras are known.
     """
 
     name: str
     embedder: Embedder | None
     calibration: Calibration = CAUTIOUS
+    ground: bool = False
 
 
 ORACLES = 'oracle'
 """Name of the contender whose vectors tell who somebody is."""
+GROUND = '+ground'
+"""Ending of a contender's name who also knows where the fixed cameras stand."""
 
 
 def contender(name: str, calibration: str = '') -> Contender:
@@ -88,14 +92,16 @@ def contender(name: str, calibration: str = '') -> Contender:
     Raises:
         ReidError: there is no such card, or its model cannot be loaded.
     """
-    if name == ORACLES:
-        return Contender(name, None, ORACLE)
+    vectors = name[: -len(GROUND)] if name.endswith(GROUND) else name
+    ground = vectors != name
+    if vectors == ORACLES:
+        return Contender(name, None, ORACLE, ground)
     config = Config(
-        model=ModelConfig(detector='none', appearance=name),
+        model=ModelConfig(detector='none', appearance=vectors),
         identity=IdentityConfig(calibration=calibration),
     )
     pipeline = Pipeline.load(config)
-    return Contender(name, pipeline.embedder, pipeline.calibration)
+    return Contender(name, pipeline.embedder, pipeline.calibration, ground)
 
 
 @dataclass(frozen=True, slots=True)
@@ -331,11 +337,14 @@ def watch(
 def _given(
     frames: Sequence[Frame], contender: Contender, vectors: dict[tuple[str, int], FloatArray]
 ) -> Sequence[Frame]:
-    """The frames as a contender gets them: the oracle's vectors, or only boxes."""
-    if contender.embedder is not None:
-        return frames
+    """The frames as a contender gets them: with the oracle's vectors, and what view it has."""
     result = []
     for frame in frames:
+        if not contender.ground:
+            frame = dataclasses.replace(frame, view=None)
+        if contender.embedder is not None:
+            result.append(frame)
+            continue
         found = frame.detections or Detections.none()
         given = Detections(found.boxes, found.scores, vectors[frame.camera, frame.index])
         result.append(dataclasses.replace(frame, detections=given))

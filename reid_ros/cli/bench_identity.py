@@ -19,6 +19,7 @@ Renders the worlds of the standard suite, whose seeds nothing was chosen on, and
 pipeline per contender: same images, same boxes (the true ones with misses, shaking edges and
 ghosts). `oracle` has vectors that tell who somebody is, so what it loses is lost by tracking and
 identity; `colour` is the built-in baseline; every other name is that of an appearance network.
+NAME+ground also knows where the fixed cameras stand.
 """
 
 
@@ -31,8 +32,9 @@ def add(parts: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     part.add_argument(
-        '--contenders', nargs='+', default=['colour', 'oracle'], metavar='NAME',
-        help='appearance networks, colour, oracle (default: colour oracle)',
+        '--contenders', nargs='+', default=['colour', 'colour+ground', 'oracle'], metavar='NAME',
+        help='appearance networks, colour, oracle, each also with +ground (default: colour '
+        'colour+ground oracle)',
     )  # fmt: skip
     part.add_argument('--worlds', nargs='+', metavar='NAME', help='default: the standard suite')
     part.add_argument('--seeds', type=int, nargs='+', metavar='N')

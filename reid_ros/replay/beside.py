@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from reid_ros.config import CameraConfig, Config
-from reid_ros.lens import Lens, Pose
+from reid_ros.lens import Lens, Pose, View, seen
 from reid_ros.moments import JUMP_NS
 from reid_ros.odometry import Motion, Odometry
 from reid_ros.replay.bags import Bag
@@ -47,8 +47,17 @@ class Beside:
         self._ride: _Ride | None = None
         if block.detections == 'table':
             self._find(bag, f'/{camera}/detections_table', config.model.detector)
+        self._stand: tuple[Any, tuple[float, ...]] | None = None
         if block.mount:
             self._mount(bag, plain, camera, block, config.odom_topic)
+        elif block.pose:
+            info = _info(bag, plain, camera, block.camera_info_topic)
+            self._stand = info and (info, block.pose)
+
+    def _view(self, frame: Frame) -> View | None:
+        if self._stand is None:
+            return None
+        return seen(*self._stand, *frame.image.shape[:2])
 
     def complete(self, frame: Frame, received_ns: int) -> Frame | None:
         """The frame with what goes with it; None where nobody said who is in it.
@@ -65,7 +74,7 @@ class Beside:
                 return None
         if self._ride is not None:
             ego = self._ride.ego(frame, received_ns)
-        return dataclasses.replace(frame, detections=people, ego=ego)
+        return dataclasses.replace(frame, detections=people, ego=ego, view=self._view(frame))
 
     def notes(self) -> list[str]:
         """What was amiss, once all frames are complete."""

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from reid_ros.config import CameraConfig, Config
+from reid_ros.lens import View, seen
 from reid_ros.ros import vision
 from reid_ros.ros.convert import stamp_ns
 from reid_ros.ros.intake import Arrival, Join
@@ -102,6 +103,7 @@ class Camera:
         self.config: CameraConfig = config.cameras.get(name, CameraConfig())
         self.health = Health()
         self.info: CameraInfo | None = None
+        self._view: tuple[CameraInfo, tuple[int, int], View | None] | None = None
         self.opened_s = time.monotonic()
         self._node, self._accept = node, accept
         self._clock = node.get_clock()
@@ -198,6 +200,15 @@ class Camera:
         joined = self._join.detections(stamp_ns(message.header), found)
         if joined is not None:
             self._accept(joined)
+
+    def view(self, height: int, width: int) -> View | None:
+        """How it sees the floor, where its pose and its lens are known."""
+        info = self.info
+        if info is None or not self.config.pose:
+            return None
+        if self._view is None or self._view[0] is not info or self._view[1] != (height, width):
+            self._view = info, (height, width), seen(info, self.config.pose, height, width)
+        return self._view[2]
 
     def _on_info(self, message: CameraInfo) -> None:
         self.info = message

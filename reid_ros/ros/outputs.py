@@ -25,10 +25,10 @@ from std_msgs.msg import Bool, Float32MultiArray, Header, MultiArrayDimension
 from visualization_msgs.msg import MarkerArray
 
 from reid_ros.config import CameraConfig, Config
+from reid_ros.ground import Places, by_height, on_ground
 from reid_ros.lens import Lens
 from reid_ros.ros import picture, vision
 from reid_ros.ros.diagnostics import event_status
-from reid_ros.ros.ground import Places, by_height, on_ground
 from reid_ros.ros.markers import Markers, Standing
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import sightings_table, table_to_cloud
@@ -199,13 +199,11 @@ class Outputs:
         return known[2]
 
     def _places(self, shot: Shot, found: Sightings) -> Places | None:
+        view = shot.frame.view
+        if view is not None:
+            return on_ground(found.boxes, view.lens, view.pose, view.height)
         lens = self._lens(shot)
-        if lens is None:
-            return None
-        pose = self._of_camera(shot).pose
-        if pose:
-            return on_ground(found.boxes, lens, pose, shot.frame.image.shape[0])
-        return by_height(found.boxes, lens, self._config.person_height_m)
+        return None if lens is None else by_height(found.boxes, lens, self._config.person_height_m)
 
     def _of_camera(self, shot: Shot) -> CameraConfig:
         return self._config.cameras.get(shot.frame.camera, CameraConfig())

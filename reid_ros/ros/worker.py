@@ -142,7 +142,8 @@ class Worker:
         ego = None
         if self._base is not None:
             ego = self._base.ego(camera, arrival.stamp_ns, *image.shape[:2])
-        frame = Frame(arrival.camera, arrival.stamp_ns, image, index, order, found, ego)
+        view = camera.view(*image.shape[:2])
+        frame = Frame(arrival.camera, arrival.stamp_ns, image, index, order, found, ego, view)
         return Shot(frame, arrival.message.header, camera.info)
 
     def _reset(self, camera: str) -> None:

@@ -128,7 +128,13 @@ class World:
             velocity=self._smear(camera, view, time_s),
         )
         frame = Frame(
-            name, int(self.stamps[name][index]), image, index, ego=self._ego(camera, index)
+            name,
+            int(self.stamps[name][index]),
+            image,
+            index,
+            ego=self._ego(camera, index),
+            # The robot knows its pose by drifting odometry alone.
+            view=None if camera.moving else view,
         )
         truth = _truth(people, figures, steps, drawn, view)
         return Shot(frame, truth, view, self.base(name, index), self.odometry(name, index))

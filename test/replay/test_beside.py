@@ -163,3 +163,13 @@ def test_a_lens_is_that_of_the_image_size():
     info = turning.camera_info(S)
     assert Lens.of(info, 480, 640).matrix[0, 0] == 600.0
     assert Pose.of(turning.MOUNT.numbers()).position.tolist() == [0.12, 0.0, 1.0]
+
+
+def test_a_camera_with_a_pose_and_a_lens_sees_the_floor(path):
+    pose = (1.0, 2.0, 2.5, -0.5, 0.5, -0.5, 0.5)
+    frame = next(eye(path, mount=False, pose=pose).frames())
+    assert frame.ego is None
+    assert (frame.view.width, frame.view.height) == frame.image.shape[1::-1]
+    np.testing.assert_allclose(frame.view.pose.numbers(), pose)
+    np.testing.assert_array_equal(frame.view.lens.matrix, turning.LENS.matrix)
+    assert next(eye(path, mount=False).frames()).view is None

@@ -125,6 +125,9 @@ def test_a_camera_on_the_robot_moves_and_its_ego_motion_is_told(robot):
     places = np.array([robot.base(camera.name, i).position for i in range(count)])
     assert np.ptp(places[:, :2], axis=0).max() > 1.0
     assert robot.shot(camera.name, 0).frame.ego is None
+    # It knows its own place by drifting odometry alone; a fixed camera knows where it hangs.
+    assert robot.shot(camera.name, 0).frame.view is None
+    assert robot.shot('cam1', 0).frame.view is robot.cameras[0].fixed_view
     # What stands far away moves in the picture as the homography says, but for odometry's error.
     errors, moves = [], []
     for i in range(1, count, 7):

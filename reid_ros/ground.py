@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from reid_ros.lens import Lens, rotation
+from reid_ros.lens import Lens, Pose
 from reid_ros.types import BoolArray, DoubleArray, FloatArray
 
 # One standard deviation: a box's edges, as shares of its width and height, and a person's height.
@@ -34,12 +33,12 @@ class Places:
     sure: BoolArray
 
 
-def on_ground(boxes: FloatArray, lens: Lens, pose: Sequence[float], height: int) -> Places:
+def on_ground(boxes: FloatArray, lens: Lens, pose: Pose, height: int) -> Places:
     """Where the middle of each box's lower edge meets the plane z = 0.
 
     Args:
         boxes: (n, 4) pixels.
-        pose: x y z qx qy qz qw of the optical frame in the frame of the ground.
+        pose: of the optical frame in the frame of the ground.
         height: of the image, pixels.
     """
     box = boxes.astype(np.float64)
@@ -55,9 +54,9 @@ def on_ground(boxes: FloatArray, lens: Lens, pose: Sequence[float], height: int)
     return Places(positions, covariances, sure)
 
 
-def _meet(points: DoubleArray, lens: Lens, pose: Sequence[float]) -> tuple[DoubleArray, BoolArray]:
-    origin = np.asarray(pose[:3], np.float64)
-    rays = lens.rays(points) @ rotation(pose[3:]).T
+def _meet(points: DoubleArray, lens: Lens, pose: Pose) -> tuple[DoubleArray, BoolArray]:
+    origin = pose.position
+    rays = lens.rays(points) @ pose.rotation.T
     falling = rays[:, 2] * origin[2] < -1e-9
     distance = np.where(falling, -origin[2] / np.where(falling, rays[:, 2], 1.0), 0.0)
     positions: DoubleArray = origin + distance[:, None] * rays
