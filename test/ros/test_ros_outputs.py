@@ -10,6 +10,7 @@ from std_msgs.msg import Bool
 from visualization_msgs.msg import Marker, MarkerArray
 
 from reid_ros.config import CameraConfig, TargetConfig
+from reid_ros.lens import seen
 from reid_ros.replay.encodings import decode_compressed, image_view
 from reid_ros.ros.outputs import Outputs, Shot
 from reid_ros.ros.table import cloud_to_table
@@ -37,15 +38,18 @@ class Stage:
         self.target = Target(self.settings.target)
 
     def play(self, *found, events=(), info=INFO, names=None):
-        image = np.full((480, 640, 3), 60, np.uint8)
         shots = [
-            Shot(
-                Frame(f.camera, f.stamp_ns, image), header(f.stamp_ns, f'{f.camera}_optical'), info
-            )
+            Shot(self.frame(f, info), header(f.stamp_ns, f'{f.camera}_optical'), info)
             for f in found
         ]
         moment = Moment(list(found), list(events))
         self.outputs.publish(shots, moment, self.target, names or {}, 0.0)
+
+    def frame(self, found, info):
+        """As the worker makes it: with a view where pose and lens are known."""
+        image = np.full((480, 640, 3), 60, np.uint8)
+        view = seen(info, LEVEL, 480, 640) if info and found.camera == 'a' else None
+        return Frame(found.camera, found.stamp_ns, image, view=view)
 
 
 def heard(ros, kind, topic):
