@@ -85,8 +85,8 @@ def _play(args: argparse.Namespace, stop: Any) -> int:
     print(evaluate.table(scores))
     print(
         '\nThe boxes were the true ones, disturbed with misses, shaking edges and ghosts; the '
-        'vectors\nare those of the built-in colour baseline, which cannot tell look-alikes apart; the '
-        "cameras'\nposes are known."
+        'vectors\nare those of the built-in colour baseline, which cannot tell look-alikes apart; '
+        "the cameras'\nposes are known."
     )
     print(f'{time.monotonic() - begun:.0f} s')
     for name in ('report.html', 'picture.jpg', *(f'{c.name}.mp4' for c in outcome.cameras)):
