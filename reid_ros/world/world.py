@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from reid_ros import ego
@@ -266,7 +267,7 @@ def _truth(
         (drawn.whole > 0) & (cut[:, 2] - cut[:, 0] > 1) & (cut[:, 3] - cut[:, 1] > 1)
     )
     rows = kept.tolist()
-    number = np.zeros(len(people) + 1, np.uint8)
+    number = np.zeros(256, np.uint8)
     number[kept + 1] = np.arange(1, len(kept) + 1)
     return Truth(
         np.array([people[k].number for k in rows], np.uint32),
@@ -275,5 +276,5 @@ def _truth(
         np.array([figures[k].ground for k in rows]).reshape(-1, 3),
         np.array([steps[k].heading[0] for k in rows], np.float32),
         np.array([steps[k].outfit[0] for k in rows], np.uint8),
-        number[drawn.labels],
+        np.asarray(cv2.LUT(drawn.labels, number), np.uint8),
     )
