@@ -50,7 +50,6 @@ def parameters(world: World, appearance: str = APPEARANCE) -> dict[str, Any]:
     """The node's settings for a world whose boxes come from its truth."""
     result = settings(world)
     result['model']['appearance'] = appearance
-    result['silent_after_s'] = 2.0
     return result
 
 

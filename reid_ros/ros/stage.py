@@ -7,6 +7,7 @@ drives /clock and has only a few images of each camera on the way, so that with
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -47,6 +48,7 @@ ON_THE_WAY = 6
 """Images of one camera that may wait for their sightings in lockstep: a moment is final only when
 every camera has sent a later image."""
 CLOCK_S = 0.5
+FAREWELL_NS = 1_000_000_000
 ODOM, BASE = 'odom', 'base_link'
 
 
@@ -181,17 +183,27 @@ class Stage:
         """
         waiting: deque[Shot] = deque()
         count = dict.fromkeys(self._images, 0)
+        last: dict[str, Shot] = {}
         for shot, found in shots:
             if not self._running:
                 self._run_clock(shot.frame.stamp_ns)
             self.publish(shot, found)
             waiting.append(shot)
+            last[shot.frame.camera] = shot
             count[shot.frame.camera] += 1
             self._executor.spin_once(timeout_sec=0.0)
             while waiting and (max(count.values()) > ON_THE_WAY or self._has(waiting[0])):
                 yield self._answer(waiting.popleft(), count, timeout_s, alive)
+        self._farewell(last.values())
         while waiting:
             yield self._answer(waiting.popleft(), count, timeout_s, alive)
+
+    def _farewell(self, shots: Iterable[Shot]) -> None:
+        """One more image of each camera, of nobody: it makes all moments before it final."""
+        for shot in shots:
+            stamp = shot.frame.stamp_ns + FAREWELL_NS
+            frame = dataclasses.replace(shot.frame, stamp_ns=stamp)
+            self.publish(dataclasses.replace(shot, frame=frame), Detections.none())
 
     def _run_clock(self, stamp_ns: int) -> None:
         """Start /clock a moment before the first image: while it says nothing none is used."""

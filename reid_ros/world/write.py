@@ -28,6 +28,7 @@ from reid_ros.world.world import World
 BagKind = Literal['raw', 'jpeg', 'none']
 MAP, ODOM, BASE = 'map', 'odom', 'base_link'
 ODOMETRY_HZ = 50
+PATIENCE_S = 60.0
 DETECTIONS = np.dtype([(name, '<f4') for name in ('x0', 'y0', 'x1', 'y1', 'score')])
 
 
@@ -152,6 +153,8 @@ def settings(world: World, bag: BagKind = 'raw') -> dict[str, Any]:
         'model': {'detector': 'none', 'appearance': 'colour'},
         'topology': {'overlap': list(world.overlap), 'transit': list(world.transit)},
         'late_frame_policy': 'process_all',
+        # However long the world takes to draw an image, the node waits for it.
+        'silent_after_s': PATIENCE_S,
     }
 
 

@@ -1,5 +1,7 @@
 """A world on real topics and the real node: what is published comes back as sightings."""
 
+import time
+
 import numpy as np
 import pytest
 from nav_msgs.msg import Odometry
@@ -43,7 +45,7 @@ def film(count, cameras=('a', 'b'), robot=None):
 
 
 def test_every_image_comes_back_with_its_sightings_in_order(ros):
-    settings = config('a', 'b', late_frame_policy='process_all', silent_after_s=1.0)
+    settings = config('a', 'b', late_frame_policy='process_all', silent_after_s=60.0)
     node = reid_node(ros, settings, '-p', 'use_sim_time:=true')
     stage = Stage(ros.node, ros.executor, ['a', 'b'], clock=True)
     stage.wait(10.0)
@@ -57,6 +59,29 @@ def test_every_image_comes_back_with_its_sightings_in_order(ros):
     for p in late:
         np.testing.assert_allclose(p.sightings.boxes, p.shot.truth.boxes, atol=8)
     assert sum(c.health.counts['dropped_by_policy'] for c in node.cameras.values()) == 0
+
+
+def test_how_fast_the_world_is_drawn_changes_nothing(ros):
+    """The last images of all cameras come back too, although nobody may call a camera silent."""
+    answers = []
+    for stall_s, names in ((0.0, ('a', 'b')), (1.0, ('c', 'd'))):
+        settings = config(*names, late_frame_policy='process_all', silent_after_s=60.0)
+        node = reid_node(ros, settings, '-p', 'use_sim_time:=true')
+        stage = Stage(ros.node, ros.executor, names, clock=True)
+        stage.wait(10.0)
+        played = stage.play(stalled(film(8, names), stall_s))
+        answers.append([(p.sightings.tracks.tolist(), p.sightings.boxes.tolist()) for p in played])
+        assert len(answers[-1]) == 16
+        node.close()
+        ros.nodes.remove(node)
+        ros.executor.remove_node(node)
+    assert answers[0] == answers[1]
+
+
+def stalled(shots, seconds):
+    for i, one in enumerate(shots):
+        time.sleep(seconds if i in (1, 9) else 0.0)
+        yield one
 
 
 def test_truth_lens_and_odometry_are_published_with_the_image(ros):
