@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from reid_ros.cli import bench_identity, bench_openset, bench_render, bench_world
+from reid_ros.cli.arguments import number
 from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
@@ -37,42 +38,30 @@ def _add_tracker(parts: Any) -> None:
         'occlusion, 3 %% misses and 2 %% clutter. With --conditions: IDF1 only, of 20 people at '
         'the frame rates and turns of a robot, beside the peers that are installed.',
     )
-    part.add_argument('--people', type=_count, nargs='+', default=[20, 100], metavar='N')
+    part.add_argument('--people', type=number(int, 1), nargs='+', default=[20, 100], metavar='N')
     part.add_argument('--peers', action='store_true', help='trackers and norfair, if installed')
     part.add_argument(
-        '--repeats', type=_count, default=3, help='runs of which the fastest counts (default 3)'
+        '--repeats',
+        type=number(int, 1),
+        default=3,
+        help='runs of which the fastest counts (default 3)',
     )
     part.add_argument('--json', action='store_true')
     part.add_argument('--conditions', action='store_true', help='frame rates, jitter and turns')
     part.add_argument(
-        '--seeds', type=_seed, nargs='+', metavar='N', help='of --conditions (default 0 to 7)'
+        '--seeds',
+        type=number(int, 0),
+        nargs='+',
+        metavar='N',
+        help='of --conditions (default 0 to 7)',
     )
     part.add_argument(
-        '--seconds', type=_seconds, help='length of a scene of --conditions (default 15)'
+        '--seconds',
+        type=number(float, 1.0, 600.0),
+        help='length of a scene of --conditions (default 15)',
     )
     part.add_argument('--out', metavar='FILE', help='write what --conditions found as JSON')
     part.set_defaults(call=_tracker)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError('must be at least 1')
-    return value
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError('must be 0 or more')
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 1 <= value <= 600:
-        raise argparse.ArgumentTypeError('must be 1 to 600')
-    return value
 
 
 def _tracker(args: argparse.Namespace) -> int:
@@ -141,10 +130,13 @@ def _add_pipeline(parts: Any) -> None:
         description='Time of everything but the networks on drawn VGA frames at 30 Hz, and the '
         "networks' share where their files are at hand.",
     )
-    part.add_argument('--people', type=_count, nargs='+', default=[20], metavar='N')
-    part.add_argument('--cameras', type=_count, nargs='+', default=[1, 4], metavar='N')
+    part.add_argument('--people', type=number(int, 1), nargs='+', default=[20], metavar='N')
+    part.add_argument('--cameras', type=number(int, 1), nargs='+', default=[1, 4], metavar='N')
     part.add_argument(
-        '--repeats', type=_count, default=3, help='runs of which the fastest counts (default 3)'
+        '--repeats',
+        type=number(int, 1),
+        default=3,
+        help='runs of which the fastest counts (default 3)',
     )
     part.add_argument('--json', action='store_true')
     part.set_defaults(call=_pipeline)
@@ -172,7 +164,7 @@ def _add_node(parts: Any) -> None:
         description='The node and cameras as processes of their own: images lost before the slot, '
         'dropped by policy, processor time per image, latency.',
     )
-    part.add_argument('--cameras', type=_count, default=4, metavar='N')
+    part.add_argument('--cameras', type=number(int, 1), default=4, metavar='N')
     part.add_argument('--seconds', type=float, default=15.0)
     part.add_argument('--rate', type=float, default=30.0, help='images per second of a camera')
     part.add_argument('--size', default='640x480')

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from reid_ros.types import ReidError
+from reid_ros.cli import arguments
 
 if TYPE_CHECKING:
     from reid_ros.bench.identity import Row
@@ -31,21 +31,10 @@ def add(parts: Any) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    part.add_argument(
-        '--contenders', nargs='+', default=['colour', 'colour+ground', 'oracle'], metavar='NAME',
-        help='appearance networks, colour, oracle, each also with +ground (default: colour '
-        'colour+ground oracle)',
-    )  # fmt: skip
+    arguments.contenders(part, ('colour', 'colour+ground', 'oracle'), ', each also with +ground')
     part.add_argument('--worlds', nargs='+', metavar='NAME', help='default: the standard suite')
     part.add_argument('--seeds', type=int, nargs='+', metavar='N')
     part.add_argument('--split', choices=('train', 'validation', 'test'), default='test')
-    part.add_argument(
-        '--calibration',
-        action='append',
-        default=[],
-        metavar='NAME=FILE',
-        help="calibration of a contender instead of its card's; may be given several times",
-    )
     part.add_argument('--quiet', action='store_true', help='show no progress')
     part.add_argument('--json', action='store_true')
     part.add_argument('--out', metavar='FILE', help='write the rows, with how to repeat them')
@@ -58,7 +47,7 @@ def _identity(args: argparse.Namespace) -> int:
     from reid_ros.world.scenario import SUITE, named
 
     results.commit()
-    files = dict(_pair(text, args.contenders) for text in args.calibration)
+    files = arguments.calibrations(args.calibration, args.contenders)
     worlds, seeds = args.worlds or list(SUITE), args.seeds or list(identity.SEEDS)
     for world in worlds:
         named(world)
@@ -87,13 +76,6 @@ def _identity(args: argparse.Namespace) -> int:
     else:
         print(table(rows, means))
     return 0
-
-
-def _pair(text: str, names: Sequence[str]) -> tuple[str, str]:
-    name, _, file = text.partition('=')
-    if name not in names or not file:
-        raise ReidError(f'--calibration {text}: give NAME=FILE, with a name of {", ".join(names)}')
-    return name, file
 
 
 def table(rows: Sequence[Row], means: Sequence[Mapping[str, Any]]) -> str:

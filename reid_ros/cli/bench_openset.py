@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reid_ros.cli import arguments
+from reid_ros.cli.arguments import number
 from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
@@ -39,20 +41,13 @@ def add(parts: Any) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    part.add_argument(
-        '--contenders', nargs='+', default=['colour', 'oracle'], metavar='NAME',
-        help='appearance networks, colour, oracle (default: colour oracle)',
-    )  # fmt: skip
-    part.add_argument(
-        '--calibration', action='append', default=[], metavar='NAME=FILE',
-        help="calibration of a contender instead of its card's; may be given several times",
-    )  # fmt: skip
+    arguments.contenders(part, ('colour', 'oracle'))
     part.add_argument(
         '--fit', action='store_true',
         help='calibrate on people of the split train, too, and tell both',
     )  # fmt: skip
     part.add_argument(
-        '--fit-people', type=_count, metavar='N', help='of --fit (default 500, quick 20)'
+        '--fit-people', type=number(int, 3), metavar='N', help='of --fit (default 500, quick 20)'
     )
     part.add_argument(
         '--enrol', type=int, choices=(1, 2), default=1,
@@ -60,26 +55,12 @@ def add(parts: Any) -> None:
     )  # fmt: skip
     part.add_argument('--quick', action='store_true', help='a few people: shows that it runs')
     part.add_argument('--split', choices=('train', 'validation', 'test'), default='test')
-    part.add_argument('--seed', type=_seed, help='of cameras, places, walks (default 1)')
+    part.add_argument('--seed', type=number(int, 0), help='of cameras, places, walks (default 1)')
     part.add_argument('--cache', metavar='DIR', help='keep vectors, and take those that are there')
     part.add_argument('--quiet', action='store_true', help='show no progress')
     part.add_argument('--json', action='store_true')
     part.add_argument('--out', metavar='FILE', help='write the rows, with how to repeat them')
     part.set_defaults(call=_openset)
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 3:
-        raise argparse.ArgumentTypeError('must be at least 3')
-    return value
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError('must be 0 or more')
-    return value
 
 
 def _openset(args: argparse.Namespace) -> int:
@@ -97,7 +78,8 @@ def _openset(args: argparse.Namespace) -> int:
     sizes = dataclasses.replace(
         sizes, enrol=args.enrol, probes=total - args.enrol, fit=args.fit_people or sizes.fit
     )
-    files = dict(_pair(text, args.contenders) for text in args.calibration)
+    files = arguments.calibrations(args.calibration, args.contenders)
+    results.commit()
     contenders = [contender(name, files.get(name, '')) for name in args.contenders]
     groups = [*sizes.groups(args.split, seed), *([sizes.training(seed)] if args.fit else [])]
     progress = Progress(None if args.quiet else sys.stderr, sum(map(len, groups)), 'tracks')
@@ -123,13 +105,6 @@ def _openset(args: argparse.Namespace) -> int:
         results.write(args.out, content)
     print(json.dumps(content, indent=1) if args.json else table(outcomes))
     return 0
-
-
-def _pair(text: str, names: Sequence[str]) -> tuple[str, str]:
-    name, _, file = text.partition('=')
-    if name not in names or not file:
-        raise ReidError(f'--calibration {text}: give NAME=FILE, with a name of {", ".join(names)}')
-    return name, file
 
 
 def _command(args: argparse.Namespace, seed: int) -> str:

@@ -8,6 +8,8 @@ import json
 import sys
 from typing import Any
 
+from reid_ros.cli.arguments import number
+
 _ABOUT = """\
 Audits the rendered world: whether backgrounds, noise or floors give people or cameras away, how
 well a network of real people tells its people apart, and whether gait is in how they move.
@@ -29,7 +31,7 @@ def add(parts: Any) -> None:
         help='background noise looks gait identity (default: all)',
     )  # fmt: skip
     part.add_argument('--quick', action='store_true', help='a few people: shows that it runs')
-    part.add_argument('--seed', type=_seed, help='of cameras, places, walks (default 1)')
+    part.add_argument('--seed', type=number(int, 0), help='of cameras, places, walks (default 1)')
     part.add_argument(
         '--model', metavar='NAME',
         help='network trained on real people (default osnet_x0_25_msmt17, where it is at hand)',
@@ -41,13 +43,6 @@ def add(parts: Any) -> None:
     part.add_argument('--json', action='store_true')
     part.add_argument('--out', metavar='FILE', help='write the rows, with how to repeat them')
     part.set_defaults(call=_world)
-
-
-def _seed(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError('must be 0 or more')
-    return value
 
 
 def _world(args: argparse.Namespace) -> int:
