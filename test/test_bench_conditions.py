@@ -12,6 +12,8 @@ from reid_ros.bench.scenes import Conditions, scene
 from reid_ros.boxes import iou
 from reid_ros.types import ReidError
 
+pytestmark = pytest.mark.slow
+
 
 def test_odometry_errs_by_its_share_and_nothing_else_of_the_scene_changes():
     exact, noisy = (

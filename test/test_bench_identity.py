@@ -11,6 +11,8 @@ from reid_ros.pipeline import Pipeline
 from reid_ros.world.scenario import SCENARIOS
 from reid_ros.world.world import World
 
+pytestmark = pytest.mark.slow
+
 SMALL = SCENARIOS['crossing'].custom(
     people=5, at_once=4, seconds=9.0, overlapping=2, apart=0, portrait=0, width=320, height=240,
     rate_hz=10.0,

@@ -20,6 +20,8 @@ from reid_ros.scene import Observation
 from reid_ros.topology import Topology
 from reid_ros.types import ReidError, Tracks
 
+pytestmark = pytest.mark.slow
+
 LENGTH = 48
 CAMERAS = 6
 

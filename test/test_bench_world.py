@@ -15,6 +15,8 @@ from reid_ros.world.silhouettes import GaitStudio
 from reid_ros.world.studio import Studio
 from reid_ros.world.tracklets import dataset
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope='module')
 def studio():

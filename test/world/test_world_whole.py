@@ -145,6 +145,7 @@ def test_a_camera_on_the_robot_moves_and_its_ego_motion_is_told(robot):
     assert 0.0 < np.linalg.norm(drift) < 3.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', SUITE)
 def test_every_world_of_the_suite_can_be_drawn(name):
     """And is kept as a contact sheet where $REID_ROS_ARTEFACTS names a folder."""
