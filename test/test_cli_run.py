@@ -1,5 +1,6 @@
 """`reid_ros run` and `replay` as a user runs them, with tiny networks on small clips."""
 
+import contextlib
 import json
 import os
 import signal
@@ -18,6 +19,7 @@ from clips import IMAGE, MS, S, message, paint
 from samples import data
 
 from reid_ros.cli import main
+from reid_ros.cli.stopping import Stop, Stopped
 
 LONG = 4000
 FILES = ['events.jsonl', 'identities.json', 'report.html', 'sightings.csv', 'tracks']
@@ -278,6 +280,15 @@ def test_a_signal_while_the_run_starts_leaves_nothing(tmp_path, running):
     assert 'Traceback' not in errors
     if (tmp_path / 'out').exists():  # it was faster than the signal
         assert 'identities.json' in left(tmp_path / 'out')
+
+
+def test_a_signal_that_python_swallows_while_the_run_starts_ends_it_all_the_same():
+    with Stop() as stop:
+        with contextlib.suppress(Stopped):  # as the callback of a weak reference would
+            os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Stopped) as stopped:
+            stop.gently()
+    assert stopped.value.status == 143
 
 
 # -- the samples -------------------------------------------------------------------------------

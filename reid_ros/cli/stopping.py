@@ -32,6 +32,7 @@ class Stop:
     def __init__(self) -> None:
         self.number = 0
         self._gently = False
+        self._early = 0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Stop:
@@ -50,7 +51,14 @@ class Stop:
             signal.signal(number, signal.SIG_IGN if self.number else handler)
 
     def gently(self) -> None:
-        """From here on somebody asks `asked` and finishes what was begun."""
+        """From here on somebody asks `asked` and finishes what was begun.
+
+        Raises:
+            Stopped: a signal came before, inside a callback whose exceptions Python swallows (a
+                weak reference's during an import, for one).
+        """
+        if self._early:
+            raise Stopped(self._early)
         self._gently = True
 
     def asked(self) -> bool:
@@ -69,6 +77,7 @@ class Stop:
 
     def _signalled(self, number: int, frame: FrameType | None) -> None:
         if not self._gently:
+            self._early = number
             raise Stopped(number)
         if not self.number:
             self.number = number
