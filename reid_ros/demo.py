@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
-from reid_ros.evaluate.truth import CameraTruth
+from reid_ros.evaluate.truth import CameraTruth, of_tables
 from reid_ros.report.draw import Shown, draw
 from reid_ros.report.files import OutputError, whole
 from reid_ros.report.recorder import CameraRecord, Outcome, Recorder
-from reid_ros.types import Event, Frame, Moment, ReidError, Sightings, UInt8Array
+from reid_ros.types import AnyArray, Event, Frame, Moment, ReidError, Sightings, UInt8Array
 from reid_ros.world.scenario import Scenario
 from reid_ros.world.values import Shot
 from reid_ros.world.world import World
@@ -101,9 +101,6 @@ class Show:
         world: what is played.
         folder: for the results; exists.
         video: whether to write annotated videos.
-
-    Attributes:
-        best: for the picture, the moment at which most was known.
     """
 
     def __init__(self, world: World, folder: Path, video: bool = True) -> None:
@@ -114,7 +111,7 @@ class Show:
         ]
         self.recorder = Recorder(folder, records, video)
         self._jpegs: dict[str, list[tuple[int, int, bytes]]] = {c.name: [] for c in world.cameras}
-        self._truth: dict[str, list[Shot]] = {c.name: [] for c in world.cameras}
+        self._truth: dict[str, list[tuple[int, AnyArray]]] = {c.name: [] for c in world.cameras}
         self._latest: dict[str, tuple[Frame, Sightings]] = {}
         self._best: tuple[int, int, dict[str, tuple[Frame, Sightings]]] = (-1, 0, {})
         self._moments = 0
@@ -150,14 +147,7 @@ class Show:
         fine, data = cv2.imencode('.jpg', frame.image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
         if fine:
             self._jpegs[frame.camera].append((frame.index, frame.stamp_ns, data.tobytes()))
-        blank = np.empty((0, 0), np.uint8)
-        self._truth[frame.camera].append(
-            dataclasses.replace(
-                shot,
-                frame=dataclasses.replace(frame, image=np.empty((0, 0, 3), np.uint8)),
-                truth=dataclasses.replace(shot.truth, labels=blank),
-            )
-        )
+        self._truth[frame.camera].append((frame.stamp_ns, shot.truth.table()))
         self._latest[frame.camera] = frame, found
         shown = [f.persons[f.confirmed & ~f.predicted].tolist() for _, f in self._latest.values()]
         # Somebody whom two cameras know by one number is what there is to see.
@@ -201,7 +191,7 @@ class Show:
 
     def truth(self) -> dict[str, CameraTruth]:
         """Who truly was in the images that were played."""
-        return {name: _truth(shots) for name, shots in self._truth.items() if shots}
+        return {name: of_tables(*zip(*rows)) for name, rows in self._truth.items() if rows}
 
     def sources(self) -> list[Kept]:
         """The images that were played."""
@@ -224,20 +214,6 @@ class Kept:
         for index, stamp_ns, data in self._frames:
             image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
             yield Frame(self.camera, stamp_ns, np.asarray(image, np.uint8), index)
-
-
-def _truth(shots: Sequence[Shot]) -> CameraTruth:
-    counts = [len(shot.truth) for shot in shots]
-    stamps = np.array([shot.frame.stamp_ns for shot in shots], np.int64)
-    return CameraTruth(
-        stamps,
-        True,
-        np.repeat(stamps, counts),
-        np.concatenate([shot.truth.persons for shot in shots]).astype(np.int64),
-        np.concatenate([shot.truth.boxes for shot in shots]).astype(np.float64),
-        np.concatenate([shot.truth.visible for shot in shots]).astype(np.float64),
-        np.zeros(sum(counts), np.bool_),
-    )
 
 
 def play(

@@ -64,6 +64,8 @@ class Scores:
         Args:
             other: (m, n) log-likelihood ratios, 0 = none.
         """
+        if not other.any():
+            return self
         joint = self.log_p - np.maximum(other, 0.0)
         joint = np.where(other > 0, joint + np.log1p(-joint), self.log_p)
         return dataclasses.replace(

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import clips
 import numpy as np
 from clips import MS, STORE, S, message, paint
 
 from reid_ros.config import CameraConfig, Config, ModelConfig
+from reid_ros.drive import records
 from reid_ros.lens import Lens, Pose
+from reid_ros.replay.source import Source
+from reid_ros.report.recorder import CameraRecord
+from reid_ros.types import Moment, Sightings
 
 WIDTH, HEIGHT = 320, 240
 LENS = Lens(
@@ -155,3 +161,14 @@ def switches(found: list) -> int:
                 count += last.get(person, track) != track
                 last[person] = track
     return count
+
+
+class Notebook:
+    """Keeps what a run says, in the place of a recorder."""
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self.cameras = {r.name: CameraRecord(r.name, r.place) for r in records(sources)}
+        self.sightings: list[Sightings] = []
+
+    def add(self, frames: object, moment: Moment, names: object) -> None:
+        self.sightings += moment.sightings

@@ -38,7 +38,7 @@ ORACLE = Calibration(
     Condition(Spread(18.0, 3.0, 1000), Spread(90.0, 5.0, 1000)),
 )
 """Of the oracle's vectors, by construction."""
-DIMENSIONS = 128
+DIMENSIONS, ORACLE_NOISE = 128, 0.3
 
 
 class Oracle:
@@ -54,7 +54,7 @@ class Oracle:
         who = np.zeros(len(rows), np.int64)
         who[known] = shot.truth.persons[rows[known]]
         noise = rng.normal(size=(len(rows), DIMENSIONS)) / np.sqrt(DIMENSIONS)
-        vectors = np.where(known[:, None], self._of[who] + 0.3 * noise, noise)
+        vectors = np.where(known[:, None], self._of[who] + ORACLE_NOISE * noise, noise)
         vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
         result: FloatArray = vectors.astype(np.float32)
         return result

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_ros import world
-from reid_ros.bench.identity import DIMENSIONS, Contender
+from reid_ros.bench.identity import DIMENSIONS, ORACLE_NOISE, Contender
 from reid_ros.embed import GATE
 from reid_ros.identify import DECIDE_CROPS, DECIDE_WEIGHT
 from reid_ros.scene import SeenTrack
@@ -24,7 +24,6 @@ FRAMES = 4
 RATE_HZ = 5.0
 SIZE = (256, 128)
 """Height and width of the crops: the largest input that a network for people usually has."""
-ORACLE_NOISE = 0.3
 """Length of the noise in each of the oracle's vectors, whose own length is 1."""
 _BATCH = 16  # tracklets
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from reid_ros.bench.scenes import Conditions, Shot, scene
-from reid_ros.boxes import iou
 from reid_ros.config import TrackConfig
+from reid_ros.evaluate import idf1 as evaluate
+from reid_ros.evaluate.overlaps import overlaps
+from reid_ros.evaluate.values import Boxes
 from reid_ros.track import Tracker
 from reid_ros.types import DoubleArray, FloatArray, IntArray, Tracks
 
@@ -125,18 +126,16 @@ def answers(contender: Contender, shots: Sequence[Shot]) -> list[Answer]:
 
 def idf1(shots: Sequence[Shot], answers: Sequence[Answer]) -> float:
     """Percent of boxes with the right identity (Ristani et al. 2016), at an overlap of 0.5."""
-    people = 1 + max((int(shot.people.max(initial=0)) for shot in shots), default=0)
-    tracks, rows = np.unique(np.concatenate([ids for ids, _ in answers]), return_inverse=True)
-    together = np.zeros((people, len(tracks)))
-    start = 0
-    for shot, (ids, boxes) in zip(shots, answers):
-        here = rows[start : start + len(ids)]
-        start += len(ids)
-        i, j = (iou(shot.boxes, boxes) >= 0.5).nonzero()
-        np.add.at(together, (shot.people[i], here[j]), 1)
-    i, j = linear_sum_assignment(together, maximize=True)
-    boxes_in_all = sum(len(shot.people) for shot in shots) + len(rows)
-    return float(200.0 * together[i, j].sum() / max(boxes_in_all, 1))
+    seen = overlaps(_boxes([(shot.people, shot.boxes) for shot in shots]), _boxes(answers), 0.5)
+    return 100.0 * evaluate.idf1(seen, 0.5).idf1
+
+
+def _boxes(rows: Sequence[Answer]) -> Boxes:
+    """Numbers and boxes of each frame of one camera, as columns."""
+    frames = np.repeat(np.arange(len(rows)), [len(ids) for ids, _ in rows])
+    ids = np.concatenate([np.empty(0, np.int64), *(ids for ids, _ in rows)])
+    boxes = np.concatenate([np.empty((0, 4)), *(boxes for _, boxes in rows)])
+    return Boxes(np.zeros(len(ids), np.int64), frames, ids.astype(np.int64), boxes)
 
 
 def ours(features: str) -> Contender:

@@ -14,10 +14,9 @@ from reid_ros.replay import names
 from reid_ros.replay.bags import FILES, Bag
 from reid_ros.replay.clouds import TableError, cloud_to_table
 from reid_ros.replay.encodings import EncodingError
-from reid_ros.replay.topics import stamped
+from reid_ros.replay.messages import TABLE, stamped
 from reid_ros.types import AnyArray, BoolArray, DoubleArray, IntArray
 
-TABLE = 'sensor_msgs/msg/PointCloud2'
 ENDING = '/truth'
 NEEDED = ('person', 'x0', 'y0', 'x1', 'y1')
 
@@ -92,11 +91,17 @@ def _of_topic(bag: Bag, topic: str) -> CameraTruth:
             )
         stamps.append(stamp_ns or raw.stamp_ns)
         tables.append(table)
+    return of_tables(stamps, tables)
+
+
+def of_tables(stamps_ns: Sequence[int], tables: Sequence[AnyArray]) -> CameraTruth:
+    """Truth of the images of these stamps, each with its table of people (columns NEEDED)."""
+    stamps = np.array(stamps_ns, np.int64)
     counts = [len(table) for table in tables]
     return CameraTruth(
-        np.unique(np.array(stamps, np.int64)),
+        np.unique(stamps),
         True,
-        np.repeat(np.array(stamps, np.int64), counts),
+        np.repeat(stamps, counts),
         _column(tables, 'person').astype(np.int64),
         np.stack([_column(tables, name) for name in NEEDED[1:]], axis=1),
         _column(tables, 'visible'),

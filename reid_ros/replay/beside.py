@@ -13,14 +13,11 @@ from reid_ros.odometry import Motion, Odometry
 from reid_ros.replay.bags import Bag
 from reid_ros.replay.clouds import TableError, cloud_to_table, table_detections
 from reid_ros.replay.encodings import EncodingError
-from reid_ros.replay.messages import stamped
+from reid_ros.replay.messages import INFO, ODOMETRY, TABLE, stamped
 from reid_ros.replay.salvage import Raw
 from reid_ros.replay.source import SourceError
 from reid_ros.types import Detections, DoubleArray, Frame
 
-ODOMETRY = 'nav_msgs/msg/Odometry'
-INFO = 'sensor_msgs/msg/CameraInfo'
-TABLE = 'sensor_msgs/msg/PointCloud2'
 LATER_NS = 1_000_000_000
 """What was recorded longer after an image than this is not for it any more."""
 _INFOS = 100  # messages that are looked at for one with a lens

@@ -1,4 +1,4 @@
-"""Tables in sensor_msgs/PointCloud2, read with numpy alone."""
+"""Tables in sensor_msgs/PointCloud2, read and laid out with numpy alone."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from reid_ros.types import AnyArray, Detections, ReidError
 KINDS = {1: 'i1', 2: 'u1', 3: 'i2', 4: 'u2', 5: 'i4', 6: 'u4', 7: 'f4', 8: 'f8'}
 
 BOX = ('x0', 'y0', 'x1', 'y1', 'score')
+DETECTIONS = np.dtype([(name, '<f4') for name in BOX])
+
+_NUMBERS = {name: number for number, name in KINDS.items()}
 
 
 class TableError(ReidError):
@@ -55,6 +58,27 @@ def cloud_to_table(cloud: Any) -> AnyArray:
         )
     result: AnyArray = np.frombuffer(cloud.data, layout, count=rows) if rows else _empty(layout)
     return result
+
+
+def columns(kind: np.dtype[Any]) -> list[tuple[str, int, int]]:
+    """Name, offset and PointField type of each column of a table.
+
+    Raises:
+        ValueError: it has no columns.
+    """
+    if kind.names is None or kind.fields is None:
+        raise ValueError(f'{kind} has no columns')
+    parts = ((name, kind.fields[name]) for name in kind.names)
+    return [(name, int(part[1]), _NUMBERS[part[0].str[1:]]) for name, part in parts]
+
+
+def detections_table(detections: Detections) -> AnyArray:
+    """(n,) of dtype DETECTIONS."""
+    table = np.empty(len(detections), DETECTIONS)
+    for i, name in enumerate(BOX[:4]):
+        table[name] = detections.boxes[:, i]
+    table['score'] = detections.scores
+    return table
 
 
 def table_detections(table: AnyArray) -> Detections:

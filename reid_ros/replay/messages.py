@@ -11,6 +11,10 @@ from rosbags.typesys import Stores, get_typestore
 from reid_ros.replay.encodings import EncodingError
 from reid_ros.replay.salvage import Raw
 
+INFO = 'sensor_msgs/msg/CameraInfo'
+TABLE = 'sensor_msgs/msg/PointCloud2'
+ODOMETRY = 'nav_msgs/msg/Odometry'
+
 # The messages that are read here have had one layout through all of ROS 2: a bag without
 # definitions, or with broken ones of some other message, is no obstacle.
 TYPES = get_typestore(Stores.ROS2_HUMBLE)

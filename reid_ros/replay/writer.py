@@ -20,20 +20,17 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from reid_ros.lens import Lens, Pose
-from reid_ros.replay.clouds import KINDS
+from reid_ros.replay.clouds import columns
+from reid_ros.replay.messages import INFO, ODOMETRY, TABLE
 from reid_ros.replay.source import SourceError
 from reid_ros.replay.topics import COMPRESSED, IMAGE
 from reid_ros.types import AnyArray, ColourOrder, UInt8Array
 
 Encoding = Literal['raw', 'jpeg', 'png']
-INFO = 'sensor_msgs/msg/CameraInfo'
-TABLE = 'sensor_msgs/msg/PointCloud2'
-ODOMETRY = 'nav_msgs/msg/Odometry'
 TRANSFORMS = 'tf2_msgs/msg/TFMessage'
 VERSION: Literal[8] = 8  # of the metadata; the older of the two that rosbags writes
 QUALITY = 90  # of JPEG
 _FOREVER = QosTime(2147483647, 4294967295)
-_NUMBERS = {name: number for number, name in KINDS.items()}
 
 
 def _qos(durability: QosDurability) -> Qos:
@@ -42,14 +39,6 @@ def _qos(durability: QosDurability) -> Qos:
         QosHistory.KEEP_LAST, 10, QosReliability.RELIABLE, durability, _FOREVER, _FOREVER,
         QosLiveliness.AUTOMATIC, _FOREVER, False,
     )  # fmt: skip
-
-
-def _columns(kind: np.dtype[Any]) -> list[tuple[str, int, int]]:
-    """Name, offset and PointField type of each column."""
-    if kind.names is None or kind.fields is None:
-        raise ValueError(f'{kind} has no columns')
-    parts = ((name, kind.fields[name]) for name in kind.names)
-    return [(name, int(part[1]), _NUMBERS[part[0].str[1:]]) for name, part in parts]
 
 
 class BagWriter:
@@ -143,7 +132,7 @@ class BagWriter:
         kind = table.dtype
         fields = [
             self._types['sensor_msgs/msg/PointField'](name, offset, number, 1)
-            for name, offset, number in _columns(kind)
+            for name, offset, number in columns(kind)
         ]
         rows = np.frombuffer(table.tobytes(), np.uint8)
         size = kind.itemsize

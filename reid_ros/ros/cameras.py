@@ -103,7 +103,6 @@ class Camera:
         self.config: CameraConfig = config.cameras.get(name, CameraConfig())
         self.health = Health()
         self.info: CameraInfo | None = None
-        self._view: tuple[CameraInfo, tuple[int, int], View | None] | None = None
         self.opened_s = time.monotonic()
         self._node, self._accept = node, accept
         self._clock = node.get_clock()
@@ -206,9 +205,7 @@ class Camera:
         info = self.info
         if info is None or not self.config.pose:
             return None
-        if self._view is None or self._view[0] is not info or self._view[1] != (height, width):
-            self._view = info, (height, width), seen(info, self.config.pose, height, width)
-        return self._view[2]
+        return seen(info, self.config.pose, height, width)
 
     def _on_info(self, message: CameraInfo) -> None:
         self.info = message

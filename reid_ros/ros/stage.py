@@ -141,26 +141,22 @@ class Stage:
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.05)
 
-    def perform(self, shots: Iterable[tuple[Shot, Detections | None]], rate: float = 1.0) -> int:
+    def perform(self, shots: Iterable[tuple[Shot, Detections | None]]) -> int:
         """Publish in real time, stamped with the present; returns the number of images.
 
         An image that is late is published at once, as a camera would.
 
         Args:
             shots: images in the order of their stamps, and the people found in each.
-            rate: seconds of the world per second.
         """
         sent, began_ns, first_ns = 0, 0, 0
         for shot, found in shots:
             if not sent:
                 began_ns, first_ns = time.monotonic_ns(), shot.frame.stamp_ns
                 self._shift_ns = self._node.get_clock().now().nanoseconds - first_ns
-            due_ns = began_ns + (shot.frame.stamp_ns - first_ns) / rate
+            due_ns = began_ns + shot.frame.stamp_ns - first_ns
             while (left := due_ns - time.monotonic_ns()) > 0:
                 self._executor.spin_once(timeout_sec=min(left / 1e9, 0.05))
-            if rate != 1.0:
-                now_ns = int(self._node.get_clock().now().nanoseconds)
-                self._shift_ns = now_ns - shot.frame.stamp_ns
             self.publish(shot, found)
             sent += 1
         return sent

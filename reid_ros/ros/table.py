@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
-from reid_ros.replay.clouds import KINDS
+from reid_ros.replay.clouds import BOX, columns
+from reid_ros.replay.clouds import DETECTIONS as DETECTIONS
 from reid_ros.replay.clouds import TableError as TableError
 from reid_ros.replay.clouds import cloud_to_table as cloud_to_table
+from reid_ros.replay.clouds import detections_table as detections_table
 from reid_ros.replay.clouds import table_detections as table_detections
-from reid_ros.types import AnyArray, Detections, Sightings
+from reid_ros.types import AnyArray, Sightings
 
-_BOX = [('x0', '<f4'), ('y0', '<f4'), ('x1', '<f4'), ('y1', '<f4'), ('score', '<f4')]
-DETECTIONS = np.dtype(_BOX)
 SIGHTINGS = np.dtype(
     [
-        *_BOX,
+        *((name, '<f4') for name in BOX),
         ('track', '<u4'),
         ('person', '<u4'),
         ('person_score', '<f4'),
@@ -35,8 +35,6 @@ SIGHTINGS = np.dtype(
         ('predicted', 'u1'),
     ]
 )
-
-_NUMBERS = {name: number for number, name in KINDS.items()}
 
 
 def table_to_cloud(table: AnyArray, header: Any) -> Any:
@@ -63,11 +61,9 @@ def _columns(kind: np.dtype[Any]) -> list[Any]:
     """The sensor_msgs/PointField of each column."""
     from sensor_msgs.msg import PointField
 
-    if kind.names is None or kind.fields is None:
-        raise ValueError(f'{kind} has no columns')
     return [
-        PointField(name=name, offset=int(offset), datatype=_NUMBERS[column.str[1:]], count=1)
-        for name, (column, offset) in ((n, kind.fields[n][:2]) for n in kind.names)
+        PointField(name=name, offset=offset, datatype=number, count=1)
+        for name, offset, number in columns(kind)
     ]
 
 
@@ -84,15 +80,6 @@ def sightings_table(sightings: Sightings) -> AnyArray:
     table['gait_score'] = sightings.gait_scores
     table['confirmed'] = sightings.confirmed
     table['predicted'] = sightings.predicted
-    return table
-
-
-def detections_table(detections: Detections) -> AnyArray:
-    """(n,) of dtype DETECTIONS."""
-    table = np.empty(len(detections), DETECTIONS)
-    for i, name in enumerate(('x0', 'y0', 'x1', 'y1')):
-        table[name] = detections.boxes[:, i]
-    table['score'] = detections.scores
     return table
 
 

@@ -166,18 +166,6 @@ def walks(
     return Walks(tuple(paths), robot)
 
 
-def paths(
-    scenario: Scenario,
-    people: Sequence[Walker],
-    place: Ground,
-    cameras: Sequence[Camera],
-    seed: int,
-    split: Split = 'test',
-) -> tuple[Path, ...]:
-    """The people's part of `walks`."""
-    return walks(scenario, people, place, cameras, seed, split).people
-
-
 def _steps(play: Play, row: int, count: int, person: Walker, gaits: tuple[Any, ...]) -> Step:
     at, heading, here, visit = play.track(row)
     steps = Step(

@@ -92,7 +92,7 @@ def cameras(
         lens = _lens(scenario, False, rng)
         tilt = np.radians(rng.uniform(0, 8))
         at = np.array([rng.uniform(0.05, 0.2), 0.0, rng.uniform(0.6, 1.2)])
-        mount = Pose(_optical(np.array([np.cos(tilt), 0.0, np.sin(tilt)])), at)
+        mount = Pose(looking(np.array([np.cos(tilt), 0.0, np.sin(tilt)])), at)
         result.append(_camera(scenario, 'robot', False, lens, mount, True, rng))
     return tuple(result)
 
@@ -199,6 +199,13 @@ def _lens(scenario: Scenario, upright: bool, rng: np.random.Generator) -> Lens:
     width, height = _size(scenario, upright)
     # Wide angles of usual lenses: 58 to 78 degrees over the longer side.
     focal = scenario.width / 2 / np.tan(np.radians(rng.uniform(58, 78)) / 2)
+    result = drawn_lens(width, height, focal, rng)
+    result.distortion[2:4] = rng.normal(0, 3e-4, 2)
+    return result
+
+
+def drawn_lens(width: int, height: int, focal: float, rng: np.random.Generator) -> Lens:
+    """A lens with a little barrel distortion, its middle a little beside that of the image."""
     matrix = np.array(
         [
             [focal, 0, width / 2 + rng.normal(0, 0.008) * width],
@@ -208,12 +215,10 @@ def _lens(scenario: Scenario, upright: bool, rng: np.random.Generator) -> Lens:
     )
     k1 = -rng.uniform(0.01, 0.13)
     # With k2 > 0.45 k1^2 the radius grows without end: no ghosts from outside the picture.
-    distortion = np.array([k1, k1 * k1 * rng.uniform(0.5, 0.8), 0, 0, 0])
-    distortion[2:4] = rng.normal(0, 3e-4, 2)
-    return Lens(matrix, distortion)
+    return Lens(matrix, np.array([k1, k1 * k1 * rng.uniform(0.5, 0.8), 0, 0, 0]))
 
 
-def _optical(forward: DoubleArray, roll: float = 0.0) -> DoubleArray:
+def looking(forward: DoubleArray, roll: float = 0.0) -> DoubleArray:
     """(3, 3) axes x right, y down, z forward of a camera that looks along `forward`."""
     z = forward / np.linalg.norm(forward)
     x = np.cross(z, [0.0, 0.0, 1.0])
@@ -250,7 +255,7 @@ def _candidate(
     # Nobody hangs a camera to look straight down.
     steepest = np.tan(np.radians(42.0)) * np.linalg.norm(forward[:2])
     forward[2] = max(forward[2], -steepest)
-    pose = Pose(_optical(forward, np.radians(rng.normal(0, 1.0))), eye)
+    pose = Pose(looking(forward, np.radians(rng.normal(0, 1.0))), eye)
     return upright, _lens(scenario, upright, rng), pose
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from reid_ros.lens import Lens, Pose, View
+from reid_ros.lens import Pose, View
 from reid_ros.types import BoolArray, DoubleArray, FloatArray
 from reid_ros.world.place import Place
+from reid_ros.world.rig import drawn_lens, looking
 from reid_ros.world.routes import Floor
 from reid_ros.world.scenario import WorldError
 from reid_ros.world.sensor import Sensor
@@ -65,16 +66,6 @@ class Path:
 
     xy: DoubleArray
     headings: DoubleArray
-
-
-def looking(forward: DoubleArray, roll: float) -> DoubleArray:
-    """(3, 3) axes x right, y down, z forward of a camera that looks along `forward`."""
-    z = forward / np.linalg.norm(forward)
-    x = np.cross(z, [0.0, 0.0, 1.0])
-    x /= np.linalg.norm(x)
-    y = np.cross(z, x)
-    c, s = np.cos(roll), np.sin(roll)
-    return np.stack((c * x + s * y, c * y - s * x, z), axis=1)
 
 
 def mount(
@@ -146,18 +137,9 @@ def _drawn(
     forward = np.array([*aim, rng.uniform(0.7, 1.1)]) - eye
     width, height = size
     focal = max(size) / 2 / np.tan(np.radians(rng.uniform(46, 78)) / 2)
-    matrix = np.array(
-        [
-            [focal, 0, width / 2 + rng.normal(0, 0.008) * width],
-            [0, focal * rng.uniform(0.998, 1.002), height / 2 + rng.normal(0, 0.008) * height],
-            [0, 0, 1.0],
-        ]
-    )
-    k1 = -rng.uniform(0.01, 0.13)
-    # With k2 > 0.45 k1^2 the radius grows without end: no ghosts from outside the picture.
-    distortion = np.array([k1, k1 * k1 * rng.uniform(0.5, 0.8), 0, 0, 0])
+    lens = drawn_lens(width, height, focal, rng)
     pose = Pose(looking(forward, np.radians(rng.normal(0, 1.2))), eye)
-    return View(width, height, Lens(matrix, distortion), pose)
+    return View(width, height, lens, pose)
 
 
 def well_seen(view: View, points: DoubleArray, pixels: tuple[float, float]) -> BoolArray:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, Literal, TextIO
 
 import cv2
-import numpy as np
 
 from reid_ros.lens import Pose
 from reid_ros.replay.bags import SILHOUETTES
+from reid_ros.replay.clouds import detections_table
 from reid_ros.replay.make import topic
+from reid_ros.replay.messages import INFO, TABLE
 from reid_ros.replay.topics import COMPRESSED
-from reid_ros.replay.writer import INFO, TABLE, BagWriter
+from reid_ros.replay.writer import BagWriter
 from reid_ros.types import UInt8Array
 from reid_ros.world.scenario import START_NS, WorldError
 from reid_ros.world.values import Shot
@@ -29,7 +30,6 @@ BagKind = Literal['raw', 'jpeg', 'none']
 MAP, ODOM, BASE = 'map', 'odom', 'base_link'
 ODOMETRY_HZ = 50
 PATIENCE_S = 60.0
-DETECTIONS = np.dtype([(name, '<f4') for name in ('x0', 'y0', 'x1', 'y1', 'score')])
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,11 +274,7 @@ class _Box:
         view = shot.view
         writer.info(f'/{name}/camera_info', frame, stamp_ns, view.lens, view.width, view.height)
         found = self._world.detected(shot).detections
-        table = np.empty(len(found), DETECTIONS)
-        for k, column in enumerate(('x0', 'y0', 'x1', 'y1')):
-            table[column] = found.boxes[:, k]
-        table['score'] = found.scores
-        writer.table(f'/{name}/detections_table', frame, stamp_ns, table)
+        writer.table(f'/{name}/detections_table', frame, stamp_ns, detections_table(found))
         writer.table(f'/{name}/truth', frame, stamp_ns, shot.truth.table())
         if self._silhouettes:
             shown: UInt8Array = shot.truth.labels

@@ -10,12 +10,11 @@ import turning
 from clips import MS, S
 
 from reid_ros import ego
-from reid_ros.drive import Drive, records
+from reid_ros.drive import Drive
 from reid_ros.lens import Lens, Pose
 from reid_ros.pipeline import Pipeline
 from reid_ros.replay.source import SourceError
 from reid_ros.replay.topics import cameras
-from reid_ros.report.recorder import CameraRecord
 
 
 @pytest.fixture(scope='module')
@@ -28,20 +27,9 @@ def eye(path, config=None, **changes):
     return found
 
 
-class Notebook:
-    """Keeps what a run says."""
-
-    def __init__(self, sources):
-        self.cameras = {r.name: CameraRecord(r.name, r.place) for r in records(sources)}
-        self.sightings = []
-
-    def add(self, frames, moment, names):
-        self.sightings += moment.sightings
-
-
 def played(path, config):
     source = eye(path, config)
-    notebook = Notebook([source])
+    notebook = turning.Notebook([source])
     with Pipeline.load(config) as pipeline:
         Drive(pipeline, [source], notebook).run()
     return notebook

@@ -11,10 +11,9 @@ from nav_msgs.msg import Odometry
 from ros_builders import Diagnosis, reid_node
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 
-from reid_ros.drive import Drive, records
+from reid_ros.drive import Drive
 from reid_ros.pipeline import Pipeline
 from reid_ros.replay.topics import cameras
-from reid_ros.report.recorder import CameraRecord
 from reid_ros.ros.base import Base
 from reid_ros.ros.table import cloud_to_table, sightings_table, table_sightings
 
@@ -72,18 +71,9 @@ class Player:
         return result
 
 
-class Notebook:
-    def __init__(self, sources):
-        self.cameras = {r.name: CameraRecord(r.name, r.place) for r in records(sources)}
-        self.sightings = []
-
-    def add(self, frames, moment, names):
-        self.sightings += moment.sightings
-
-
 def replayed(path, config):
     sources = cameras([path], config=config)
-    notebook = Notebook(sources)
+    notebook = turning.Notebook(sources)
     with Pipeline.load(config) as pipeline:
         Drive(pipeline, sources, notebook).run()
     return notebook.sightings
