@@ -61,6 +61,7 @@ ROOMS = {
     'report': ('boxes', 'config', 'images', 'types'),
     'moments': (),
     'progress': (),
+    'results': ('types',),
     'drive': ('moments', 'progress', 'replay', 'report', 'types'),
     # Fits a site's scores: runs a pipeline as a run does, and looks at what it observed.
     'calibrate': (
@@ -82,7 +83,12 @@ ROOMS = {
     'bench': (
         'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate', 'evidence',
         'gallery', 'identify', 'images', 'likeness', 'model', 'moments', 'pipeline', 'report',
-        'scene', 'topology', 'track', 'types', 'world', '+ros',
+        'results', 'scene', 'topology', 'track', 'types', 'world', '+ros',
+    ),
+    # The only place of torch; a robot never imports it.
+    'train': (
+        'boxes', 'calibration', 'card', 'check', 'config', 'evaluate', 'images', 'model',
+        'progress', 'results', 'types', 'world',
     ),
     'doctor': (
         'types', '+calibration', '+card', '+colour', '+config', '+gallery_store', '+model', '+ros',
@@ -96,8 +102,8 @@ OTHERS = {
     'numpy': None,
     'scipy': None,
     'cv2': None,
-    'yaml': ('config', 'cli'),
-    'onnxruntime': ('model', 'pipeline', 'doctor'),
+    'yaml': ('config', 'cli', 'train'),
+    'onnxruntime': ('model', 'pipeline', 'doctor', 'train'),
     'rosbags': ('replay',),
     # Needs of rosbags itself, so they are there where it is: SQLite and the codecs of bags.
     'apsw': ('replay',),
@@ -115,7 +121,18 @@ ROS = (
     'rcl_interfaces', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros',
     'vision_msgs', 'visualization_msgs',
 )  # fmt: skip
-TRAINING = ('torch', 'torchvision', 'timm', 'onnx', 'faiss')
+TRAINING = (
+    'torch',
+    'torchvision',
+    'timm',
+    'torch_pruning',
+    'safetensors',
+    'onnx',
+    'onnxscript',
+    'tensorboard',
+    'matplotlib',
+    'faiss',
+)
 
 # Most lines of a module; a longer one is listed with its reason.
 LINES = 400
@@ -207,7 +224,9 @@ def test_packages_of_others_stay_in_their_rooms(module):
         top = name.split('.')[0]
         if top in sys.stdlib_module_names or top == 'reid_ros':
             continue
-        assert top not in TRAINING, f'{module} imports {top}, which no robot has'
+        if top in TRAINING:
+            assert room == 'train', f'{module} imports {top}, which no robot has'
+            continue
         if top in ROS:
             assert module.startswith('ros') or module == 'doctor.probes', f'{module}: {top}'
             continue
@@ -249,10 +268,10 @@ sys.meta_path.insert(0, Blocked())
 
 
 def test_every_runtime_module_imports_without_optional_packages():
-    """ROS 2 is optional too: the node's rooms are those that need it."""
+    """ROS 2 and torch are optional too: the node and training are the rooms that need them."""
     names = {*ROS, *TRAINING, 'tensorrt', 'trackers', 'supervision', 'norfair', 'trackeval'}
-    needs_ros = ('ros.', 'ros', '__main__')
-    modules = [m for m in MODULES if m and not m.startswith(needs_ros)]
+    elsewhere = ('ros.', 'ros', 'train.', 'train', '__main__')
+    modules = [m for m in MODULES if m and not m.startswith(elsewhere)]
     code = BLOCK.format(names=names) + 'import importlib\n'
     code += f'for name in {modules}: importlib.import_module("reid_ros." + name)\n'
     code += f'print(sorted(set(sys.modules) & {names}))'

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import reid_ros
-from reid_ros import cli
-from reid_ros.bench import conditions, results
+from reid_ros import cli, results
+from reid_ros.bench import conditions
 from reid_ros.bench.scenes import Conditions, scene
 from reid_ros.boxes import iou
 from reid_ros.types import ReidError

@@ -83,7 +83,8 @@ def _tracker(args: argparse.Namespace) -> int:
 
 
 def _conditions(args: argparse.Namespace) -> int:
-    from reid_ros.bench import alone, conditions, results
+    from reid_ros import results
+    from reid_ros.bench import alone, conditions
 
     seeds = args.seeds or conditions.SEEDS
     seconds = args.seconds or conditions.SECONDS

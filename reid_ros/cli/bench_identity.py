@@ -42,7 +42,8 @@ def add(parts: Any) -> None:
 
 
 def _identity(args: argparse.Namespace) -> int:
-    from reid_ros.bench import identity, results
+    from reid_ros import results
+    from reid_ros.bench import identity
     from reid_ros.progress import Progress
     from reid_ros.world.scenario import SUITE, named
 

@@ -66,7 +66,8 @@ def add(parts: Any) -> None:
 def _openset(args: argparse.Namespace) -> int:
     import dataclasses
 
-    from reid_ros.bench import openset, results
+    from reid_ros import results
+    from reid_ros.bench import openset
     from reid_ros.bench.identity import contender
     from reid_ros.progress import Progress
 

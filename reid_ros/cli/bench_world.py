@@ -46,8 +46,8 @@ def add(parts: Any) -> None:
 
 
 def _world(args: argparse.Namespace) -> int:
-    from reid_ros import card
-    from reid_ros.bench import results, world_audit
+    from reid_ros import card, results
+    from reid_ros.bench import world_audit
 
     results.commit()
     model = args.model

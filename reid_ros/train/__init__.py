@@ -1,0 +1,1 @@
+"""Training of the networks that a robot runs; the only place of torch."""

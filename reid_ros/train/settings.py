@@ -1,0 +1,257 @@
+"""What a recipe says: one YAML file, every setting with its default, saved beside the results."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reid_ros.config import ConfigError, build, setting
+
+LAYOUTS = ('world', 'mars', 'ilids_vid', 'ls_vid', 'market1501', 'msmt17', 'cuhk03_np')
+
+
+@dataclass(frozen=True)
+class SetConfig:
+    """Where tracklets come from: people of the rendered world, or a data set's own folder."""
+
+    layout: str = setting('world', 'the world, or whose folder layout', choices=LAYOUTS)
+    path: str = setting('', 'folder of a public data set')
+    split: str = setting(
+        'train', 'of the world or the data set', choices=('train', 'validation', 'test')
+    )
+    first: int = setting(0, 'world: index of the first person', 0, 1 << 39)
+    people: int = setting(100, 'world: how many people', 1, 100000)
+    cameras: int = setting(8, 'world: how many cameras', 1, 1000)
+    seen_by: int = setting(4, 'world: cameras that see a person', 1, 1000)
+    per_camera: int = setting(1, 'world: walks of a person before each of them', 1, 100)
+    frames: int = setting(4, 'world: moments of a tracklet', 1, 1000)
+    seed: int = setting(0, 'world: of cameras, places and walks', 0, 1 << 31)
+    randomise: str = setting(
+        'usual', 'world: how hard pictures are', choices=('clean', 'usual', 'harsh')
+    )
+    kinds: tuple[str, ...] = setting((), 'world: kinds of places; empty means all')
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is learnt from, and what is scored."""
+
+    sets: Mapping[str, SetConfig] = field(default_factory=dict)
+    train: tuple[str, ...] = setting((), 'sets to learn from, by name')
+    validation: tuple[str, ...] = setting((), 'sets to choose by')
+    test: tuple[str, ...] = setting((), 'sets to score once, at the end')
+    cache: str = setting('~/.cache/reid_ros/train', 'folder of rendered tracklets')
+    height: int = setting(128, 'of a crop, pixels', 8, 1024)
+    width: int = setting(64, 'of a crop, pixels', 8, 1024)
+    people: int = setting(16, 'people in a batch (P)', 2, 1000)
+    clips: int = setting(4, 'clips of each person in a batch (K)', 1, 100)
+    frames: int = setting(4, 'frames of a clip', 1, 64)
+    views: int = setting(
+        0, 'seeded augmented views of a clip that exist in all; 0 = a new one each time', 0, 10000
+    )
+    workers: int = setting(1, 'processes that prepare batches ahead; 0 = none', 0, 64)
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Chances and strengths; drawn once a clip, alike for its frames."""
+
+    flip: float = setting(0.5, 'chance of a mirrored clip', 0.0, 1.0)
+    pad: int = setting(6, 'pixels of border before a random cut', 0, 256)
+    erase: float = setting(0.5, 'chance of an erased rectangle', 0.0, 1.0)
+    colour: float = setting(
+        0.0, 'strength of changed brightness, contrast, saturation and hue', 0.0, 1.0
+    )
+    channel: float = setting(0.0, 'strength of a changed white balance', 0.0, 1.0)
+    grey: float = setting(0.0, 'chance of a clip without colours', 0.0, 1.0)
+    blur: float = setting(0.0, 'chance of blur', 0.0, 1.0)
+    coarse: float = setting(0.0, 'chance of a lower resolution', 0.0, 1.0)
+    noise: float = setting(0.0, 'chance of noise', 0.0, 1.0)
+    jpeg: float = setting(0.0, 'chance of JPEG artefacts', 0.0, 1.0)
+    shift: float = setting(0.0, 'strength of cuts that miss or add parts of a person', 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class NetConfig:
+    """The network: frames to features, features of a clip to one vector."""
+
+    encoder: str = setting('mobile_s', "of a frame; 'timm:NAME' takes any of timm")
+    weights: str = setting('', "pretrained: a file, or 'timm' for its hub; '' = random")
+    embed: int = setting(256, "length of the vector; 0 = the encoder's own", 0, 8192)
+    temporal: str = setting('mean', 'over the frames of a clip', choices=('mean', 'attention'))
+    stride: int = setting(16, 'pixels of a cell of the last map, where it can be set', 4, 32)
+    drop: float = setting(0.0, 'stochastic depth of a transformer, at its last layer', 0.0, 0.9)
+    side: float = setting(
+        0.0, 'weight of camera embeddings in a transformer (TransReID); 0 = none', 0.0, 10.0
+    )
+
+
+@dataclass(frozen=True)
+class OptimConfig:
+    """How weights move."""
+
+    name: str = setting('adamw', 'the optimiser', choices=('adam', 'adamw', 'sgd'))
+    rate: float = setting(1e-3, 'highest learning rate', 1e-8, 10.0)
+    decay: float = setting(5e-4, 'weight decay', 0.0, 1.0)
+    momentum: float = setting(0.9, 'of sgd', 0.0, 0.999)
+    steps: int = setting(760, 'updates in all', 1, 10_000_000)
+    warmup: float = setting(0.05, 'share of the steps over which the rate rises', 0.0, 0.9)
+    course: str = setting(
+        'cosine', 'of the rate after that', choices=('cosine', 'steps', 'constant')
+    )
+    milestones: tuple[float, ...] = setting((), "shares of training at which 'steps' divides it")
+    factor: float = setting(0.1, "what 'steps' multiplies it with", 0.0, 1.0)
+    accumulate: int = setting(1, 'batches of one update', 1, 1000)
+    clip: float = setting(5.0, 'longest gradient; 0 = any', 0.0, 1e6)
+    average: float = setting(
+        0.0, 'decay of the averaged weights that are scored and exported; 0 = none', 0.0, 0.99999
+    )
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """The task: who is it?"""
+
+    smoothing: float = setting(0.1, 'of the cross-entropy with labels', 0.0, 0.9)
+    identity: float = setting(1.0, 'weight of the cross-entropy', 0.0, 1000.0)
+    triplet: float = setting(1.0, 'weight of the batch-hard triplet loss', 0.0, 1000.0)
+    margin: float = setting(-1.0, 'of the triplet loss; below 0 = soft margin', -1.0, 100.0)
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """What the student learns from a teacher, and when."""
+
+    teacher: str = setting('', "folder of the teacher's training; '' = no teacher")
+    store: str = setting('', "folder of stored answers; '' = beside the teacher")
+    schedule: str = setting(
+        'none',
+        'weight over training: see train.schedule',
+        choices=(
+            'none', 'constant', 'equal_dose', 'equal_dose_rate', 'linear', 'progressive',
+            'reversed', 'hard', 'all_terms',
+        ),
+    )  # fmt: skip
+    introduction: float = setting(0.20, 'share of training at which Introduction begins', 0.0, 1.0)
+    refinement: float = setting(0.50, 'share of training at which Refinement begins', 0.0, 1.0)
+    partial: float = setting(0.5, 'weight at the end of Introduction', 0.0, 1.0)
+    ramp: float = setting(0.05, 'share of training over which Refinement becomes full', 0.0, 1.0)
+    rise: float = setting(0.08, "share of training over which 'linear' rises", 0.0, 1.0)
+    logit: float = setting(0.1, 'weight of the logit term', 0.0, 1000.0)
+    temperature: float = setting(10.0, 'of the logit term', 0.1, 100.0)
+    relation: float = setting(1.0, 'weight of the relation term', 0.0, 1000.0)
+    feature: float = setting(1.0, 'weight of the feature term', 0.0, 1000.0)
+    probe: int = setting(
+        0, 'steps between two looks at the angle of task and distillation gradients; 0 = none',
+        0, 1_000_000,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """How training runs, not what it learns."""
+
+    seed: int = setting(0, 'of weights, batches and augmentation', 0, 1 << 31)
+    threads: int = setting(0, 'CPU threads; 0 = all cores', 0, 1024)
+    device: str = setting('auto', 'where it runs', choices=('auto', 'cpu', 'cuda'))
+    amp: str = setting(
+        'off', 'number type of heavy operations', choices=('off', 'bfloat16', 'float16')
+    )
+    save_s: float = setting(120.0, 'seconds between two checkpoints', 0.0, 1e6)
+    score_steps: int = setting(0, 'steps between two scores on validation; 0 = fifths', 0, 10**9)
+    log_steps: int = setting(20, 'steps between two points of the curves', 1, 10**6)
+    limit: float = setting(
+        3.0, 'a loss above this many times its first values has diverged', 1.0, 1e6
+    )
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training from data to checkpoint."""
+
+    data: DataConfig = DataConfig()
+    augment: AugmentConfig = AugmentConfig()
+    net: NetConfig = NetConfig()
+    start: str = setting('', 'folder of a training whose weights are the start; "" = none')
+    optim: OptimConfig = OptimConfig()
+    loss: LossConfig = LossConfig()
+    distil: DistilConfig = DistilConfig()
+    run: RunConfig = RunConfig()
+
+
+def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
+    """The recipe in a YAML file, over that of its `base: FILE` where it names one.
+
+    Args:
+        path: the file.
+        changes: values by dotted name, from the command line: {'optim.steps': 20}.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is wrong; names it.
+    """
+    try:
+        return build(Recipe, changed(layered(Path(path)), changes or {}))
+    except ConfigError as error:
+        raise ConfigError(f'{path}: {error}') from error
+
+
+def layered(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """A YAML file's mapping over that of its `base`.
+
+    Raises:
+        ConfigError: unreadable, no mapping, or a base that leads back to itself.
+    """
+    path = path.expanduser().resolve()
+    if path in seen:
+        raise ConfigError(f'base: {path} leads back to itself')
+    try:
+        data = yaml.safe_load(path.read_text(encoding='utf-8'))
+    except OSError as error:
+        raise ConfigError(f'{path}: {error.strerror}') from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f'{path} is no YAML: {error}') from error
+    data = {} if data is None else data
+    if not isinstance(data, dict):
+        raise ConfigError(f'{path}: expected blocks of settings, found {type(data).__name__}')
+    base = data.pop('base', '')
+    if not base:
+        return data
+    return merged(layered(path.parent / str(base), (*seen, path)), data)
+
+
+def merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Blocks over blocks; values and lists replace."""
+    result = dict(under)
+    for key, value in over.items():
+        old = result.get(key)
+        both = isinstance(value, Mapping) and isinstance(old, Mapping)
+        result[key] = merged(old, value) if both else value  # type: ignore[arg-type]
+    return result
+
+
+def changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with some replaced by dotted name."""
+    result = dict(data)
+    for name, value in changes.items():
+        block: Any = value
+        for key in reversed(name.split('.')):
+            block = {key: block}
+        result = merged(result, block)
+    return result
+
+
+def write(recipe: Recipe, path: Path) -> None:
+    """Every setting of a recipe as YAML, defaults too: it repeats the training elsewhere."""
+    text = yaml.safe_dump(_plain(dataclasses.asdict(recipe)), sort_keys=False)
+    path.write_text(text, encoding='utf-8')
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
