@@ -1,0 +1,27 @@
+"""The learning rate over training, as a function of progress alone."""
+
+from __future__ import annotations
+
+import math
+
+from reid_ros.train.settings import OptimConfig
+
+FIRST = 0.01
+"""Share of the highest rate that warm-up begins with, so that the first update moves something."""
+
+
+def rate(optim: OptimConfig, progress: float) -> float:
+    """What the highest learning rate is multiplied with, 0 to 1.
+
+    Args:
+        optim: the course: `warmup`, then `cosine` to 0, `steps` at the milestones, or `constant`.
+        progress: share of training that is done, 0 to 1.
+    """
+    if progress < optim.warmup:
+        return FIRST + (1.0 - FIRST) * progress / optim.warmup
+    if optim.course == 'cosine':
+        done = (progress - optim.warmup) / (1.0 - optim.warmup)
+        return 0.5 * (1.0 + math.cos(math.pi * min(done, 1.0)))
+    if optim.course == 'steps':
+        return float(optim.factor ** sum(progress >= share for share in optim.milestones))
+    return 1.0
