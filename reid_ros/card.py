@@ -34,6 +34,10 @@ DECODERS = (
 BUILT_IN = ('colour-1',)
 """What `reid_ros.colour` computes; another number makes vectors that cannot be compared."""
 
+# Blocks of a card that hold what they like, and entries of the input that are always written.
+FREE = ('calibration', 'training')
+FED = ('layout', 'height', 'width', 'order', 'fit', 'resize', 'dtype')
+
 EXTRAS = ('size_wh', 'size_hw', 'ones')
 
 
@@ -64,6 +68,7 @@ class Input:
     pad: int = setting(114, 'grey value around a letterboxed image', 0, 255)
     resize: str = setting('linear', 'interpolation', choices=('linear', 'area', 'cubic'))
     dtype: str = setting('float32', 'number type', choices=('float32', 'float16', 'uint8'))
+    frames: int = setting(0, 'of a clip, the axis after the batch; 0 = single images', 0, 64)
     extra: tuple[str, ...] = setting(
         (), 'further inputs: "NAME size_wh", "NAME size_hw" (of the input) or "NAME ones"'
     )
@@ -106,6 +111,7 @@ class Card:
 
     Attributes:
         calibration: what the rooms measured with this network, free form.
+        training: how the network came to be: recipe, teacher, precision, scores; free form.
         path: the card's own file, None where it was made in memory.
     """
 
@@ -125,6 +131,7 @@ class Card:
     sha256: str = setting('', 'checksum of the file')
     note: str = setting('', 'what a user should know')
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     path: Path | None = None
 
     def __post_init__(self) -> None:
@@ -162,15 +169,47 @@ class Card:
             CardError: misspelt key, value out of range, or a contradiction.
         """
         data = dict(data)
-        calibration = data.pop('calibration', {})
-        if not isinstance(calibration, Mapping):
-            raise CardError(f'calibration: {calibration!r} is not a block of values')
+        free = {name: data.pop(name, {}) for name in FREE}
+        for name, block in free.items():
+            if not isinstance(block, Mapping):
+                raise CardError(f'{name}: {block!r} is not a block of values')
         if 'path' in data:
             raise CardError("path: no such entry; did you mean 'file'?")
         try:
-            return dataclasses.replace(build(Card, data), calibration=calibration)
+            return dataclasses.replace(build(Card, data), **free)
         except ConfigError as error:
             raise CardError(str(error)) from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values for a file: what is not as usual, and how an image is fed in any case."""
+        result = _unusual(self)
+        fed = {name: getattr(self.input, name) for name in FED}
+        result['input'] = {**fed, **result.get('input', {})}
+        result.pop('path', None)
+        return result
+
+    def write(self, path: Path) -> None:
+        """Write the card to a file, all of it or nothing.
+
+        Raises:
+            CardError: the file cannot be written.
+        """
+        part = path.with_name(path.name + '.part')
+        try:
+            part.write_text(json.dumps(self.to_json(), indent=2) + '\n', encoding='utf-8')
+            os.replace(part, path)
+        except OSError as error:
+            raise CardError(f'{path}: {error.strerror}') from error
+
+
+def _unusual(value: Any) -> dict[str, Any]:
+    result = {}
+    for entry in dataclasses.fields(value):
+        own = getattr(value, entry.name)
+        usual = {} if entry.default is dataclasses.MISSING else entry.default
+        if own != usual:
+            result[entry.name] = _unusual(own) if dataclasses.is_dataclass(own) else own
+    return result
 
 
 def _contradictions(card: Card) -> Iterator[str]:
@@ -197,6 +236,8 @@ def _contradictions(card: Card) -> Iterator[str]:
         words = text.split()
         if len(words) != 2 or words[1] not in EXTRAS:
             yield f'input.extra: {text!r} is not "NAME {"|".join(EXTRAS)}"'
+    if entry.frames and (entry.layout, entry.dtype) != ('NHWC', 'uint8'):
+        yield 'input.frames: clips are fed as NHWC uint8 alone'
     if card.kind == 'detector' and not output.decoder:
         yield f'output.decoder: missing; known: {", ".join(DECODERS)}'
     if card.kind in ('appearance', 'gait') and not output.vector:
@@ -302,9 +343,14 @@ def find(model: str, kind: str = '') -> tuple[Path, Card]:
         kind: what the model must be for, '' takes any.
 
     Raises:
-        CardError: no such file or card, no file for the card, or a card of another kind.
+        CardError: no such file or card, no file for the card, a card of another kind or of clips.
     """
     path, card = _find(model)
+    if kind and card.input.frames:
+        raise CardError(
+            f'{model} takes clips of {card.input.frames} frames, but a robot looks at single '
+            'crops: export it without --clip'
+        )
     if kind and card.kind != kind:
         article = 'an' if kind[0] in 'aeiou' else 'a'
         raise CardError(

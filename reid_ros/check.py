@@ -71,7 +71,8 @@ def check(path: Path, card: Card, picture: UInt8Array, backend: str = 'auto') ->
         return verdict
     image = image_port(inputs, card.input)
     size = f'{card.input.width} x {card.input.height}'
-    verdict.fits.append(f'input {card.input.layout}, {size} pixels, {card.input.dtype}')
+    clip = f'clips of {card.input.frames}, ' if card.input.frames else ''
+    verdict.fits.append(f'input {clip}{card.input.layout}, {size} pixels, {card.input.dtype}')
     _answers(session, inputs, card, picture, verdict)
     if verdict.problems:
         return verdict
@@ -119,7 +120,10 @@ def _declared(inputs: Sequence[Port], outputs: Sequence[Port], card: Card) -> It
 
 
 def _pixels(picture: UInt8Array, card: Card) -> UInt8Array:
-    """(2, h, w, 3) the picture, and it upside down in other colours, as the network sees them."""
+    """(2, h, w, 3) the picture, and it upside down in other colours, as the network sees them.
+
+    (2, t, h, w, 3) for a network of clips, which stand still.
+    """
     spec = card.input
     changed = np.ascontiguousarray(picture[::-1])
     changed[..., 0] //= 2
@@ -130,7 +134,8 @@ def _pixels(picture: UInt8Array, card: Card) -> UInt8Array:
         return batch
     height, width = picture.shape[:2]
     whole = np.array([[0, 0, width, height]], np.float32)
-    return np.concatenate([crop_batch(source, whole, spec) for source in (picture, changed)])
+    both = np.concatenate([crop_batch(source, whole, spec) for source in (picture, changed)])
+    return np.repeat(both[:, None], spec.frames, axis=1) if spec.frames else both
 
 
 def _run(session: Any, inputs: Sequence[Port], card: Card, batch: AnyArray) -> list[AnyArray]:

@@ -126,12 +126,17 @@ def example(inputs: Sequence[Port], card: Card, n: int) -> dict[str, AnyArray]:
 
 def input_problems(image: Port, spec: Input) -> list[str]:
     """What does not fit between the image input and the card, in words."""
-    if len(image.shape) != 4:
+    what, axes = ('clips', 5) if spec.frames else ('images', 4)
+    if len(image.shape) != axes:
         return [
-            f'its input {image} has {len(image.shape)} axes and not the 4 of a batch of images'
+            f'its input {image} has {len(image.shape)} axes and not the {axes} of a batch '
+            f'of {what}'
         ]
     problems = []
-    layouts = {'NCHW': image.shape[1:], 'NHWC': (image.shape[3], *image.shape[1:3])}
+    if spec.frames and image.shape[1] not in (None, spec.frames):
+        problems.append(f'its clips have {image.shape[1]} frames, the card says {spec.frames}')
+    size = image.shape[-3:]
+    layouts = {'NCHW': size, 'NHWC': (size[2], *size[:2])}
     channels, height, width = layouts[spec.layout]
     other = 'NHWC' if spec.layout == 'NCHW' else 'NCHW'
     if channels not in (3, None):

@@ -108,9 +108,10 @@ def normalise(batch: UInt8Array, spec: Input, out: AnyArray | None = None) -> An
 
 
 def input_buffer(spec: Input, n: int) -> AnyArray:
-    """An uninitialised network input for n images."""
+    """An uninitialised network input for n images or clips."""
     size = (spec.height, spec.width)
-    shape = (n, 3, *size) if spec.layout == 'NCHW' else (n, *size, 3)
+    clip = (spec.frames,) if spec.frames else ()
+    shape = (n, 3, *size) if spec.layout == 'NCHW' else (n, *clip, *size, 3)
     return np.empty(shape, np.dtype(spec.dtype))
 
 

@@ -28,10 +28,14 @@ def _value(name, kind, shape):
     return helper.make_tensor_value_info(name, TYPES[kind], shape)
 
 
-def means(path, *, batch=1, height=8, width=4, layout='NCHW', dtype='float32', channels=3):
-    """A network that answers the mean of each colour: (n, 3) float32."""
+def means(
+    path, *, batch=1, height=8, width=4, layout='NCHW', dtype='float32', channels=3, frames=0
+):
+    """A network that answers the mean of each colour, of images or clips: (n, 3) float32."""
     size = (channels, height, width) if layout == 'NCHW' else (height, width, channels)
     axes = [2, 3] if layout == 'NCHW' else [1, 2]
+    if frames:
+        size, axes = (frames, *size), [1, *[axis + 1 for axis in axes]]
     nodes = [
         helper.make_node('Cast', ['image'], ['wide'], to=TensorProto.FLOAT),
         helper.make_node('ReduceMean', ['wide'], ['vector'], axes=axes, keepdims=0),

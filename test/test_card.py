@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -7,6 +8,8 @@ import pytest
 from reid_ros import card as room
 from reid_ros.card import Card, CardError, cards, find, named
 from reid_ros.decode import MAKERS, decoder
+
+SHIPPED = Path(__file__).parents[1] / 'config' / 'models'
 
 
 @pytest.fixture
@@ -61,6 +64,8 @@ def broken(change, value=None):
         ('path', '/x', "path: no such entry; did you mean 'file'"),
         ('sha256', 'ABC', 'not 64 lower-case hexadecimal digits'),
         ('calibration', 3, 'calibration: 3 is not a block'),
+        ('training', 'long', "training: 'long' is not a block"),
+        ('input.frames', 4, 'clips are fed as NHWC uint8 alone'),
     ],
 )
 def test_a_mistake_in_a_card_is_told_with_its_place(tmp_path, change, value, words):
@@ -91,11 +96,52 @@ def test_bytes_take_no_mean():
         Card.of(networks.appearance(input={'dtype': 'uint8', 'mean': [1.0, 1.0, 1.0]}))
 
 
-def test_calibration_is_kept_as_it_is(tmp_path):
+@pytest.mark.parametrize('block', ['calibration', 'training'])
+def test_free_blocks_are_kept_as_they_are(tmp_path, block):
     facts = {'same': {'mean': 0.2}, 'pairs': [1, 2]}
-    card = Card.read(networks.write(tmp_path, networks.appearance(calibration=facts)))
-    assert card.calibration == facts
+    card = Card.read(networks.write(tmp_path, networks.appearance(**{block: facts})))
+    assert getattr(card, block) == facts
     assert card.path == tmp_path / 'toy.json'
+
+
+def test_a_written_card_reads_the_same(tmp_path):
+    free = {'calibration': {'a': [1.5]}, 'training': {'teacher': 'vit', 'scores': {'mAP': 90.5}}}
+    odd = {'layout': 'NHWC', 'dtype': 'uint8', 'order': 'bgr', 'frames': 2}
+    card = Card.of(networks.appearance(also=['x.onnx'], input=odd, note='größer', **free))
+    path = tmp_path / 'new.json'
+    card.write(path)
+    assert dataclasses.replace(Card.read(path), path=None) == card
+    assert [file.name for file in tmp_path.iterdir()] == ['new.json']
+
+
+@pytest.mark.parametrize('path', sorted(SHIPPED.glob('*.json')), ids=lambda path: path.stem)
+def test_every_shipped_card_survives_writing(path):
+    card = dataclasses.replace(Card.read(path), path=None)
+    assert Card.of(json.loads(json.dumps(card.to_json()))) == card
+
+
+def test_a_written_card_says_how_an_image_is_fed_even_as_usual():
+    written = Card.of(networks.appearance()).to_json()
+    assert written['input']['resize'] == 'linear'
+    assert written['input']['order'] == 'rgb'
+    assert 'path' not in written
+    assert 'note' not in written
+
+
+def test_a_card_that_cannot_be_written_is_told(tmp_path):
+    with pytest.raises(CardError, match=r'gone/new\.json: No such file'):
+        Card.of(networks.appearance()).write(tmp_path / 'gone' / 'new.json')
+
+
+def test_a_network_of_clips_cannot_serve_a_robot(places):
+    odd = {'layout': 'NHWC', 'dtype': 'uint8', 'frames': 4}
+    networks.write(places['cards'], networks.appearance('toy', input=odd))
+    (places['own'] / 'toy.onnx').write_bytes(b'x')
+    assert find('toy')[1].input.frames == 4
+    with pytest.raises(
+        CardError, match='toy takes clips of 4 frames, but a robot looks at single'
+    ):
+        find('toy', 'appearance')
 
 
 def test_a_card_beside_the_file_wins(places, tmp_path):
@@ -166,9 +212,6 @@ def test_a_file_that_cannot_be_used_is_told(places, tmp_path, name, words):
     (tmp_path / 'model.pt').write_bytes(b'x')
     with pytest.raises(CardError, match=words):
         find(str(tmp_path / name))
-
-
-SHIPPED = Path(__file__).parents[1] / 'config' / 'models'
 
 
 @pytest.mark.parametrize('path', sorted(SHIPPED.glob('*.json')), ids=lambda path: path.stem)

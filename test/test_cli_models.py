@@ -93,6 +93,10 @@ def test_a_card_is_told_in_words(places, capsys):
         assert words in said
     assert run('describe', 'toy', '--json') == 0
     assert json.loads(capsys.readouterr().out)['input']['pad'] == 114
+    made = {'teacher': 'vit', 'scores': {'mAP': 9}}
+    networks.write(places[0], networks.appearance('made', training=made))
+    assert run('describe', 'made') == 0
+    assert 'trained   teacher vit\n' in capsys.readouterr().out
     assert run('describe', 'tou') == 2
     assert "did you mean 'toy'" in capsys.readouterr().err
 
@@ -110,9 +114,29 @@ def test_a_network_that_fits_is_said_to_fit(places, capsys):
     assert any('cannot be checked: that the network wants RGB' in note for note in said['notes'])
 
 
+CLIPS = {'layout': 'NHWC', 'dtype': 'uint8', 'frames': 4}
+
+
+def test_a_network_of_clips_is_checked_too(places, capsys):
+    bytes_in = {'layout': 'NHWC', 'dtype': 'uint8', 'batch': 'n'}
+    path = toy(places[1], networks.appearance(input=CLIPS), frames=4, **bytes_in)
+    said = verdict(capsys, path)
+    assert said['ok'], said['problems']
+    assert 'input clips of 4, NHWC, 4 x 8 pixels, uint8' in said['fits']
+    assert run('describe', path) == 0
+    assert 'clips of 4 images of 4 x 8 pixels' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ('card', 'network', 'words'),
     [
+        ({'input': CLIPS}, {'layout': 'NHWC', 'dtype': 'uint8'}, '4 axes and not the 5 of'),
+        (
+            {'input': CLIPS},
+            {'layout': 'NHWC', 'dtype': 'uint8', 'frames': 2},
+            'clips have 2 frames, the card says 4',
+        ),
+        ({}, {'frames': 2}, '5 axes and not the 4 of a batch of images'),
         ({'input': {'layout': 'NHWC'}}, {}, 'is NCHW and not NHWC'),
         ({}, {'layout': 'NHWC'}, 'is NHWC and not NCHW'),
         ({'input': {'height': 9}}, {}, '8 pixels in height, the card says 9'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -107,12 +108,13 @@ def words(card: Card) -> list[str]:
         'letterbox_topleft': f'in its top left corner, the rest grey {spec.pad}',
         'letterbox_centre': f'in its middle, the rest grey {spec.pad}',
     }[spec.fit]
+    clip = f'clips of {spec.frames} images of ' if spec.frames else ''
     what = f'a network of kind {card.kind}, {card.file}'
     if card.built_in:
         what = f'built in ({card.built_in}), of kind {card.kind}; no network'
     lines = [
         f'{card.name}: {what}',
-        f'sees      {spec.width} x {spec.height} pixels, the image {fit} ({spec.resize})',
+        f'sees      {clip}{spec.width} x {spec.height} pixels, the image {fit} ({spec.resize})',
         f'input     {spec.layout}, {spec.order.upper()}, {spec.dtype}, '
         f'(pixel - {list(spec.mean)}) / {list(spec.std)}, pixels from 0 to 255',
     ]
@@ -135,6 +137,11 @@ def words(card: Card) -> list[str]:
         'url': card.url,
         'sha256': card.sha256 or ('unknown' if card.url else ''),
         'made by': card.command,
+        'trained': ', '.join(
+            f'{name} {value}'
+            for name, value in card.training.items()
+            if not isinstance(value, (Mapping, list))
+        ),
         'note': card.note,
         'card': str(card.path or ''),
     }
