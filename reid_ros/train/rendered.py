@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
+import multiprocessing
 import os
+import signal
+import threading
+import time
+import zipfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import connection
 from pathlib import Path
 from typing import cast
 
+import cv2
 import numpy as np
 
 from reid_ros.train.clips import DataError
 from reid_ros.train.settings import DataConfig, SetConfig
-from reid_ros.types import AnyArray, IntArray, UInt8Array
-from reid_ros.world.scenario import KINDS, WorldError
+from reid_ros.types import AnyArray, IntArray, ReidError, UInt8Array
+from reid_ros.world.scenario import KINDS
 from reid_ros.world.seeds import Split
 from reid_ros.world.studio import Studio
 from reid_ros.world.tracklets import Tracklets, dataset
@@ -25,6 +32,12 @@ PART = 256
 """Tracklets of one file; what an interrupted drawing loses at most, once a process."""
 VERSION = 1
 """Of what is drawn and stored; a change makes older files unused."""
+_FACTS = (
+    'layout', 'path', 'split', 'first', 'people', 'cameras', 'seen_by', 'per_camera', 'frames',
+    'seed', 'randomise', 'kinds',
+)  # fmt: skip
+"""Settings that name a folder: named here, so that a new one elsewhere moves no drawn world."""
+_LEFT_S = 24 * 3600.0  # a half-written file this old belongs to a drawing that was killed
 
 
 class Rendered:
@@ -37,7 +50,8 @@ class Rendered:
 
     def __init__(self, folder: Path) -> None:
         """Open a folder that `rendered` has filled."""
-        with np.load(folder / 'labels.npz') as labels:
+        self._folder = folder
+        with (folder / 'labels.npz').open('rb') as file, np.load(file) as labels:
             self.people: IntArray = labels['people']
             self.cameras: IntArray = labels['cameras']
             self.quality: AnyArray = labels['quality']
@@ -46,6 +60,10 @@ class Rendered:
             np.load(folder / f'{number:05d}.npy', mmap_mode='r')
             for number in range(-(-len(self.people) // PART))
         ]
+
+    def __reduce__(self) -> tuple[type[Rendered], tuple[Path]]:
+        """Another process maps the same files; the pixels do not travel."""
+        return Rendered, (self._folder,)
 
     def frames(self, row: int, which: IntArray) -> UInt8Array:
         """(t, h, w, 3) BGR, the frames of one tracklet with these numbers."""
@@ -72,22 +90,45 @@ def rendered(
     """
     spec = data.sets[name]
     size = data.height, data.width
-    facts = {'version': VERSION, 'size': size, **dataclasses.asdict(spec)}
-    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-    folder = Path(data.cache).expanduser() / f'world-{key}'
+    folder = place(data, name)
     if (folder / 'labels.npz').is_file():
-        return Rendered(folder)
+        return _opened(folder)
+    try:
+        total = len(_tracklets(spec, size))
+    except ReidError as error:
+        raise DataError(f'data.sets.{name}: {error}') from error
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        number = -(-len(_tracklets(spec, size)) // PART)
-        missing = [k for k in range(number) if not (folder / f'{k:05d}.npy').is_file()]
+        parts = [range(k, min(k + PART, total)) for k in range(0, total, PART)]
+        missing = {
+            k: rows for k, rows in enumerate(parts) if not (folder / f'{k:05d}.npy').is_file()
+        }
         _draw(folder, spec, size, missing, processes or os.cpu_count() or 1, tell)
-        _label(folder, spec, size, number)
-    except WorldError as error:
-        raise DataError(f'data.sets.{name}: {error}') from error
+        _label(folder, spec, size, len(parts))
     except OSError as error:
         raise DataError(f'data.cache: cannot write to {folder}: {error}') from error
-    return Rendered(folder)
+    return _opened(folder)
+
+
+def place(data: DataConfig, name: str) -> Path:
+    """The folder of a drawn set; every setting that changes a pixel is in its name."""
+    spec = data.sets[name]
+    facts = {
+        'version': VERSION,
+        'size': (data.height, data.width),
+        **{fact: getattr(spec, fact) for fact in _FACTS},
+    }
+    key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    return Path(data.cache).expanduser() / f'world-{key}'
+
+
+def _opened(folder: Path) -> Rendered:
+    try:
+        return Rendered(folder)
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f'data.cache: {folder} cannot be read ({error}): delete it, and it is drawn again'
+        ) from error
 
 
 def _tracklets(spec: SetConfig, size: tuple[int, int]) -> Tracklets:
@@ -110,30 +151,54 @@ def _draw(
     folder: Path,
     spec: SetConfig,
     size: tuple[int, int],
-    missing: list[int],
+    missing: dict[int, range],
     processes: int,
     tell: Callable[[int], None],
 ) -> None:
     if processes == 1 or len(missing) < 2:
-        for number in missing:
-            tell(_part(folder, spec, size, number))
+        for number, rows in missing.items():
+            tell(_part(folder, spec, size, number, rows))
         return
-    with ProcessPoolExecutor(min(processes, len(missing))) as pool:
-        for done in pool.map(
-            _part, *zip(*[(folder, spec, size, number) for number in missing]), chunksize=1
-        ):
-            tell(done)
+    # Not forked: threads of torch or OpenCV would be copied in the middle of what they do.
+    pool = ProcessPoolExecutor(
+        min(processes, len(missing)), multiprocessing.get_context('spawn'), _begun
+    )
+    try:
+        parts = [pool.submit(_part, folder, spec, size, *part) for part in missing.items()]
+        for part in parts:
+            tell(part.result())
+    except BrokenProcessPool as error:
+        raise DataError(
+            f'{folder}: a process that draws ended: out of memory, or started by a script that '
+            "does not begin its work under if __name__ == '__main__'. Another try continues here"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begun() -> None:
+    """Of a drawing process: one thread, and an end with Ctrl-C or with who started it."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_after(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 _LAST: dict[tuple[SetConfig, tuple[int, int]], Tracklets] = {}
 
 
-def _part(folder: Path, spec: SetConfig, size: tuple[int, int], number: int) -> int:
+def _part(folder: Path, spec: SetConfig, size: tuple[int, int], number: int, rows: range) -> int:
     """Draw one file; a studio is kept, for its places are painted on first use."""
     if (spec, size) not in _LAST:
         _LAST.clear()
         _LAST[spec, size] = _tracklets(spec, size)
-    found = _LAST[spec, size][number * PART : (number + 1) * PART]
+    found = _LAST[spec, size][rows.start : rows.stop]
     quality = np.stack([tracklet.quality for tracklet in found])
     _save(folder / f'{number:05d}.quality.npy', quality)
     _save(folder / f'{number:05d}.npy', np.stack([tracklet.crops for tracklet in found]))
@@ -143,13 +208,19 @@ def _part(folder: Path, spec: SetConfig, size: tuple[int, int], number: int) -> 
 def _label(folder: Path, spec: SetConfig, size: tuple[int, int], parts: int) -> None:
     labels = _tracklets(spec, size).labels
     quality = np.concatenate([np.load(folder / f'{k:05d}.quality.npy') for k in range(parts)])
-    half = folder / 'half.npz'
+    half = folder / f'labels.{os.getpid()}.npz'
     np.savez(half, people=labels.persons, cameras=labels.cameras, quality=quality)
     half.replace(folder / 'labels.npz')
+    for left in folder.glob('*.half'):
+        if time.time() - left.stat().st_mtime > _LEFT_S:
+            left.unlink(missing_ok=True)
 
 
 def _save(path: Path, values: AnyArray) -> None:
-    half = path.with_suffix(f'.{os.getpid()}')
-    with half.open('wb') as file:
-        np.save(file, values)
-    half.replace(path)
+    half = path.with_suffix(f'.{os.getpid()}.half')
+    try:
+        with half.open('wb') as file:
+            np.save(file, values)
+        half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
