@@ -110,6 +110,8 @@ OTHERS = {
     'lz4': ('replay',),
     'backports': ('replay',),
     'compression': ('replay',),  # backports.zstd under its name in Python 3.14
+    # Reads files of MATLAB 7.3, where somebody has one.
+    'h5py': ('train',),
     'trackers': ('bench',),
     'supervision': ('bench',),
     'norfair': ('bench',),

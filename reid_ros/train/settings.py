@@ -20,7 +20,7 @@ class SetConfig:
     """Where tracklets come from: people of the rendered world, or a data set's own folder."""
 
     layout: str = setting('world', 'the world, or whose folder layout', choices=LAYOUTS)
-    path: str = setting('', 'folder of a public data set')
+    path: str = setting('', 'folder of a public data set, as its authors gave it out')
     split: str = setting(
         'train', 'of the world or the data set', choices=('train', 'validation', 'test')
     )
@@ -30,11 +30,22 @@ class SetConfig:
     seen_by: int = setting(4, 'world: cameras that see a person', 1, 1000)
     per_camera: int = setting(1, 'world: walks of a person before each of them', 1, 100)
     frames: int = setting(4, 'world: moments of a tracklet', 1, 1000)
-    seed: int = setting(0, 'world: of cameras, places and walks', 0, 1 << 31)
+    seed: int = setting(
+        0, 'world: of cameras, places and walks; public sets: of who is held out', 0, 1 << 31
+    )
     randomise: str = setting(
         'usual', 'world: how hard pictures are', choices=('clean', 'usual', 'harsh')
     )
     kinds: tuple[str, ...] = setting((), 'world: kinds of places; empty means all')
+    held_out: float = setting(
+        0.0,
+        'public sets: share of the people of split train that are split validation instead; 0 = '
+        "the authors' own validation, where there is one",
+        0.0,
+        0.9,
+    )
+    fold: int = setting(0, 'ilids_vid: which of its ten halvings into train and test', 0, 9)
+    boxes: str = setting('detected', 'cuhk03_np: whose boxes', choices=('detected', 'labeled'))
 
 
 @dataclass(frozen=True)
@@ -255,3 +266,19 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+def differences(old: Recipe, new: Recipe) -> list[str]:
+    """Dotted names of the settings that differ."""
+    return _differences(_plain(dataclasses.asdict(old)), _plain(dataclasses.asdict(new)))
+
+
+def _differences(old: Mapping[str, Any], new: Mapping[str, Any], where: str = '') -> list[str]:
+    found = []
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            found += _differences(a, b, f'{where}{key}.')
+        elif a != b:
+            found.append(f'{where}{key}')
+    return found

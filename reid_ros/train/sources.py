@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from reid_ros.config import nearest
 from reid_ros.evaluate.retrieval import Protocol
 from reid_ros.train.clips import DataError, Joined, Source, Trial
+from reid_ros.train.folders import registry
 from reid_ros.train.rendered import rendered
-from reid_ros.train.settings import DataConfig
+from reid_ros.train.settings import DataConfig, SetConfig
 
 WORLD = Protocol('world')
 """Everybody is searched among the tracklets of the other cameras."""
@@ -25,9 +27,12 @@ def learnt(data: DataConfig, tell: Tell = silent) -> Joined:
     """The sets of `data.train` as one; worlds that are not drawn yet are drawn.
 
     Raises:
-        DataError: a set that is not defined, cannot be read, or no set at all.
+        DataError: a set that is not defined, cannot be read, is for scoring, or shows people who
+            are scored; or no set at all.
     """
     names = _known(data, data.train, 'data.train')
+    for name in names:
+        _refuse_scored(data, name)
     return Joined([_learn(data, name, tell) for name in names])
 
 
@@ -49,14 +54,49 @@ def _known(data: DataConfig, names: Sequence[str], where: str) -> Sequence[str]:
     return names
 
 
+def _refuse_scored(data: DataConfig, name: str) -> None:
+    """Raise DataError where a set to learn from shows people that another one scores."""
+    spec = data.sets[name]
+    if spec.split == 'test':
+        raise DataError(
+            f"data.train: {name!r} is of split 'test', which is scored once, at the end"
+        )
+    for other in (*data.validation, *data.test):
+        scored = data.sets.get(other, spec)
+        if spec.layout == 'world' or _where(spec) != _where(scored):
+            continue
+        halving = scored.split == 'validation' and (spec.held_out or scored.held_out)
+        for field, matters in (
+            ('fold', spec.layout == 'ilids_vid'), ('held_out', halving), ('seed', halving),
+        ):  # fmt: skip
+            mine, theirs = getattr(spec, field), getattr(scored, field)
+            if matters and mine != theirs:
+                raise DataError(
+                    f'data.sets.{name}.{field}: is {mine}, but {theirs} in {other!r}, the same '
+                    'data: people who are scored would be learnt; set both alike'
+                )
+
+
+def _where(spec: SetConfig) -> tuple[str, Path]:
+    return spec.layout, Path(spec.path).expanduser().resolve()
+
+
 def _learn(data: DataConfig, name: str, tell: Tell) -> Source:
-    if data.sets[name].layout == 'world':
+    spec = data.sets[name]
+    if spec.layout == 'world':
         return rendered(data, name, tell=tell)
-    raise DataError(f'data.sets.{name}: only layout world is read so far')
+    try:
+        return registry.learn(spec, (data.height, data.width))
+    except DataError as error:
+        raise DataError(f'data.sets.{name}: {error}') from error
 
 
 def _trial(data: DataConfig, name: str, tell: Tell) -> Trial:
-    if data.sets[name].layout == 'world':
+    spec = data.sets[name]
+    if spec.layout == 'world':
         drawn = rendered(data, name, tell=tell)
         return Trial(drawn, drawn, WORLD)
-    raise DataError(f'data.sets.{name}: only layout world is read so far')
+    try:
+        return registry.trial(spec, (data.height, data.width))
+    except DataError as error:
+        raise DataError(f'data.sets.{name}: {error}') from error

@@ -1,0 +1,1 @@
+"""Public data sets, read from the folders that their authors gave out."""
