@@ -118,8 +118,9 @@ class Teacher:
             TeacherError: it knows other people, or crops of another size.
         """
         folder = Path(recipe.distil.teacher).expanduser()
-        network = saved.load(folder).requires_grad_(False)
-        self._network = network.to(device, memory_format=torch.channels_last)
+        network = saved.load(folder).requires_grad_(False).to(device)
+        # torch's own type stubs do not know the argument.
+        self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._precision, self._device = Precision(recipe.run, device), device
         self.width, self.calls = self._network.width, 0
         people = int(source.people.max()) + 1

@@ -1,0 +1,122 @@
+"""`reid_ros train ablate`. No verb of its own."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+_ABOUT = """\
+Trains every cell of a queue file: each arm, from each start, with each seed. A done cell is
+not done again, an interrupted one goes on where it stopped, and a failed one is noted. Several of
+these commands may share a folder, to use several cores. After each cell the table is written to
+--table, with paired differences, their 95 % intervals, and the gates that a claim must pass.
+"""
+
+
+def add(parts: Any) -> None:
+    """Add the part."""
+    part = parts.add_parser(
+        'ablate',
+        help='train the cells of a study and compare its arms',
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    part.add_argument('queue', type=Path, metavar='QUEUE.yaml')
+    part.add_argument('--out', type=Path, required=True, metavar='DIR', help='of the cells')
+    part.add_argument('--table', type=Path, metavar='FILE', help='write the results as they come')
+    part.add_argument('--again', action='store_true', help='run failed cells once more')
+    part.add_argument('--show', action='store_true', help='run nothing, tell what is there')
+    part.add_argument('--json', action='store_true')
+    part.set_defaults(call=_ablate)
+
+
+def _ablate(args: argparse.Namespace) -> int:
+    from reid_ros.train import ablate
+
+    plan = ablate.read(args.queue)
+    words = ['reid_ros', 'train', 'ablate', str(args.queue), '--out', str(args.out)]
+    command = shlex.join(words + (['--table', str(args.table)] if args.table else []))
+
+    def after(record: Mapping[str, Any]) -> None:
+        if args.table:
+            ablate.write(plan, args.out, command, args.table)
+        print(_cell(record), file=sys.stderr, flush=True)
+
+    if not args.show:
+        ablate.run(plan, args.out, after, args.again, command)
+    if args.table:
+        content = ablate.write(plan, args.out, command, args.table)
+    else:
+        content = ablate.document(plan, args.out, command)
+    if args.json:
+        print(json.dumps(content, ensure_ascii=False, indent=1))
+    else:
+        _print(content, plan.question.headline)
+    return 1 if content['failed'] else 0
+
+
+def _cell(record: Mapping[str, Any]) -> str:
+    if 'failed' in record:
+        return f'{record["cell"]}: failed: {record["failed"]}'
+    split = 'test' if record.get('test') else 'validation'
+    scores = [
+        f'{name} rank-1 {found["rank-1"]:.1f} mAP {found["mAP"]:.1f}'
+        for name, found in record[split].items()
+    ]
+    return f'{record["cell"]}: {", ".join(scores)}, {record["wall_s"]:.0f} s'
+
+
+def _print(content: Mapping[str, Any], headline: str) -> None:
+    print(content['done'])
+    place = None
+    for row in content['rows']:
+        if (row['split'], row['set']) != place:
+            place = row['split'], row['set']
+            print(f'\n{row["split"]} on {row["set"]}, mean and deviation over seeds, %')
+            print(
+                f'{"start":12} {"arm":12} seeds  rank-1         mAP           '
+                f' rank-1 of {headline or "-"} less this     moved  seconds'
+            )
+        print(_line(row))
+    _tell('failed', [f'{name}: {why}' for name, why in content['failed'].items()])
+    for claim in content['claims']:
+        where = f'{claim["split"]} on {claim["set"]}, {claim["init"]}'
+        says = {None: 'may not be judged yet', True: 'holds', False: 'does not hold'}
+        print(f'\n{where}: that {headline} beats its rivals {says[claim["holds"]]}')
+        _tell('beaten', claim['beaten'])
+        _tell('gates that failed', claim['gates_failed'])
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    gap = row.get('headline - this, rank-1')
+    if gap is None:
+        between = ''
+    elif gap['low'] is None:
+        between = f'{gap["mean"]:+.2f}'
+    else:
+        between = f'{gap["mean"]:+.2f} ({gap["low"]:+.2f} to {gap["high"]:+.2f})'
+    spreads = [_number(row[name], row[f'{name} sd']) for name in ('rank-1', 'mAP')]
+    moved = '-' if row.get('moved') is None else f'{row["moved"]:.2f}'
+    wall = f'{row["wall_s"]:.0f}' if 'wall_s' in row else '-'
+    return (
+        f'{row["init"]:12} {row["arm"]:12} {len(row["seeds"]):5d}  {spreads[0]:13}  '
+        f'{spreads[1]:13}  {between:28}  {moved:>5}  {wall:>7}'
+    )
+
+
+def _number(mean: float | None, deviation: float | None) -> str:
+    if mean is None:
+        return '-'
+    return f'{mean:.2f}' if deviation is None else f'{mean:.2f} ± {deviation:.2f}'
+
+
+def _tell(title: str, lines: Sequence[str]) -> None:
+    if lines:
+        print(f'{title}:')
+        for line in lines:
+            print(f'  {line}')

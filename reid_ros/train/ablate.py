@@ -1,0 +1,306 @@
+"""Ablations: a base recipe, arms that change it, starts, seeds; one cell for each.
+
+A queue is one YAML file:
+
+    recipe: student.yaml        # the base of every cell, beside the queue
+    changes: {}                 # of every cell, by dotted name
+    plain: A0                   # the arm without distillation
+    headline: A4                # is held against every other arm
+    rivals: [A1, A2]            # those that it must beat
+    seeds: 3                    # of every arm
+    long: [A2, A4]              # arms of more seeds
+    long_seeds: 5
+    inits: {random: {}, pretrained: {start: out/source}}
+    arms: {A0: {distil.schedule: none}, A4: {distil.schedule: progressive}}
+"""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from reid_ros import results
+from reid_ros.config import ConfigError, build, setting
+from reid_ros.train import course, gates, loop, queue, saved, score, settings
+from reid_ros.train.checkpoint import replaced
+from reid_ros.train.clips import Trial
+from reid_ros.train.gates import Question, Record
+from reid_ros.train.nets.network import Network
+from reid_ros.train.optimiser import device_of
+from reid_ros.train.queue import Cell
+from reid_ros.train.schedule import PHASES, Phases
+from reid_ros.train.settings import Recipe
+from reid_ros.train.sources import trials
+from reid_ros.train.teacher import digest
+
+TEACHER = 'teacher'
+SPLITS = ('validation', 'test')
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """What a queue says besides its arms, starts and common changes."""
+
+    recipe: str = setting('', 'file of the base recipe, beside the queue')
+    plain: str = setting('A0', 'the arm without distillation')
+    headline: str = setting('', 'the arm that is held against every other')
+    rivals: tuple[str, ...] = setting((), 'arms that it must beat')
+    seeds: int = setting(3, 'of every arm', 1, 1000)
+    long: tuple[str, ...] = setting((), 'arms of more seeds')
+    long_seeds: int = setting(5, 'of those', 1, 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One cell before it runs.
+
+    Attributes:
+        init, arm, seed: its place in the study.
+        recipe: the whole of what it trains.
+    """
+
+    init: str
+    arm: str
+    seed: int
+    recipe: Recipe
+
+    @property
+    def name(self) -> str:
+        """Of its folder and its record."""
+        return f'{self.init}-{self.arm}-{self.seed}'
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A whole study.
+
+    Attributes:
+        question: what it asks.
+        parts: its cells, all arms of a seed before the next seed.
+        teacher: folder of the teacher, None where no arm has one.
+    """
+
+    question: Question
+    parts: tuple[Part, ...]
+    teacher: Path | None
+
+
+def read(path: Path) -> Plan:
+    """The study of a queue file.
+
+    Raises:
+        ConfigError: a setting that is wrong or missing, of the queue or of a cell's recipe.
+    """
+    data = settings.layered(path)
+    common = _changes(data.pop('changes', {}), f'{path}: changes')
+    inits = _named(data.pop('inits', {'random': {}}), f'{path}: inits')
+    arms = _named(data.pop('arms', {}), f'{path}: arms')
+    try:
+        plan = build(PlanConfig, data)
+    except ConfigError as error:
+        raise ConfigError(f'{path}: {error}') from error
+    if not plan.recipe or not arms:
+        raise ConfigError(f'{path}: names no {"arms" if plan.recipe else "recipe"}')
+    for arm in filter(None, (plan.headline, *plan.rivals, *plan.long)):
+        if arm not in arms:
+            raise ConfigError(f'{path}: no arm is called {arm!r}; there are {", ".join(arms)}')
+    parts = []
+    for seed in range(max(plan.seeds, plan.long_seeds if plan.long else 0)):
+        for init, start in inits.items():
+            for arm, changes in arms.items():
+                if seed < (plan.long_seeds if arm in plan.long else plan.seeds):
+                    whole = {**common, **start, **changes, 'run.seed': seed}
+                    recipe = settings.read(path.parent / plan.recipe, whole)
+                    parts.append(Part(init, arm, seed, _sound(recipe, path, arm)))
+    question = Question(plan.headline, plan.rivals, plan.plain, plan.long)
+    return Plan(question, tuple(parts), _teacher(parts, path))
+
+
+def run(
+    plan: Plan,
+    out: Path,
+    after: Callable[[Record], None] = lambda record: None,
+    again: bool = False,
+    command: str = '',
+) -> list[dict[str, Any]]:
+    """Work off what is not done; several processes may share the folder.
+
+    Args:
+        plan: the study.
+        out: gets NAME.json, the record of each cell, and NAME/, its training.
+        after: is called with each record that this process wrote.
+        again: run failed cells once more.
+        command: that repeats this.
+
+    Raises:
+        ConfigError: a teacher, or a start, whose training is not finished.
+        QueueError: the folder cannot be used.
+    """
+    for folder in dict.fromkeys(_needed(plan)):
+        if not (folder / saved.WEIGHTS).is_file():
+            raise ConfigError(
+                f'{folder} holds no finished training, and cells of the queue need it: train it '
+                "with 'reid_ros train run' first"
+            )
+    return queue.work(cells(plan, out, command), out, after, again)
+
+
+def cells(plan: Plan, out: Path, command: str = '') -> list[Cell]:
+    """The cells of a study: the teacher's scores, then its parts."""
+    found = []
+    if plan.teacher is not None:
+        recipe, folder = plan.parts[0].recipe, plan.teacher
+        facts = {'folder': str(folder), 'data': dataclasses.asdict(recipe.data)}
+        found.append(Cell(TEACHER, lambda: _scored_teacher(folder, recipe), digest(facts)))
+    for part in plan.parts:
+
+        def work(part: Part = part) -> dict[str, Any]:
+            return _trained(part, out / part.name, command)
+
+        found.append(Cell(part.name, work, _key(part.recipe)))
+    return found
+
+
+def document(plan: Plan, out: Path, command: str) -> dict[str, Any]:
+    """The study as it stands: rows, claims, and what every cell said."""
+    records = queue.records(cells(plan, out), out)
+    teacher = next((record for record in records if record['cell'] == TEACHER), None)
+    if teacher is not None and 'failed' in teacher:
+        teacher = None
+    places = {part.name: part for part in plan.parts}
+    done: list[Record] = []
+    for record in records:
+        part = places.get(record['cell'])
+        if part is not None:
+            done.append({**record, 'init': part.init, 'arm': part.arm, 'seed': part.seed})
+    data = plan.parts[0].recipe.data
+    rows = [
+        row
+        for split in SPLITS
+        for name in (data.validation if split == 'validation' else data.test)
+        for row in gates.rows(done, teacher, plan.question, split, name)
+    ]
+    return results.document(
+        command,
+        sorted({part.seed for part in plan.parts}),
+        rows,
+        ('torch',),
+        done=f'{len(done)} of {len(plan.parts)} cells',
+        failed={r['cell']: r['failed'] for r in records if 'failed' in r},
+        question=dataclasses.asdict(plan.question),
+        claims=gates.claims(rows, plan.question),
+        teacher=teacher,
+        cells=[{key: r[key] for key in r if key not in ('points', 'key')} for r in done],
+    )
+
+
+def write(plan: Plan, out: Path, command: str, path: Path) -> dict[str, Any]:
+    """Write the study as it stands to a file of results; returns what is written."""
+    content = document(plan, out, command)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replaced(path, lambda half: results.write(half, content))
+    return content
+
+
+def _scored_teacher(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    own = json.loads((folder / loop.SCORES).read_text(encoding='utf-8'))
+    return {
+        'moved': gates.moved(own['points'], own['steps']),
+        'steps': own['steps'],
+        'train_s': own['wall_s'],
+        'parameters': own['parameters'],
+        **_scores(saved.load(folder), recipe, SPLITS),
+    }
+
+
+def _trained(part: Part, folder: Path, command: str) -> dict[str, Any]:
+    found = loop.train(part.recipe, folder, command=command).scores
+    return {
+        'init': part.init,
+        'arm': part.arm,
+        'seed': part.seed,
+        'steps': found['steps'],
+        'train_s': found['wall_s'],
+        'parameters': found['parameters'],
+        'teacher_calls': found['teacher_calls'],
+        'moved': gates.moved(found['points'], found['steps']),
+        'points': found['points'],
+        'cosine': looks(folder / 'curves.csv', part.recipe),
+        'validation': found['validation'],
+        **_scores(saved.load(folder), part.recipe, ('test',)),
+    }
+
+
+def looks(curves: Path, recipe: Recipe) -> dict[str, list[float]]:
+    """The cosines of task and distillation gradients that a training wrote down, by phase."""
+    phases = Phases(recipe.distil, lambda done: course.rate(recipe.optim, done))
+    found: dict[str, list[float]] = {phase: [] for phase in PHASES}
+    with curves.open(encoding='utf-8', newline='') as file:
+        for row in csv.DictReader(file):
+            if row.get('cosine'):
+                # A point of the curves tells of the steps before it, the first of which looked.
+                step = float(row['step']) - recipe.run.log_steps
+                found[phases.phase(step / recipe.optim.steps)].append(float(row['cosine']))
+    return {phase: values for phase, values in found.items() if values}
+
+
+def _scores(network: Network, recipe: Recipe, splits: Sequence[str]) -> dict[str, Any]:
+    network.to(device_of(recipe.run)).eval()
+    found = {}
+    for split in splits:
+        data = recipe.data
+        names = data.validation if split == 'validation' else data.test
+        asked: dict[str, Trial] = trials(data, names)
+        found[split] = {
+            name: score.scores(network, trial, data.frames, True) for name, trial in asked.items()
+        }
+    return found
+
+
+def _key(recipe: Recipe) -> str:
+    """Of everything that decides a cell's result."""
+    facts = dataclasses.asdict(recipe)
+    facts['run'] = {'seed': recipe.run.seed, 'amp': recipe.run.amp}
+    return digest(facts)
+
+
+def _needed(plan: Plan) -> list[Path]:
+    starts = [Path(part.recipe.start).expanduser() for part in plan.parts if part.recipe.start]
+    return ([plan.teacher] if plan.teacher else []) + starts
+
+
+def _teacher(parts: Sequence[Part], path: Path) -> Path | None:
+    folders = [p.recipe.distil.teacher for p in parts if p.recipe.distil.schedule != 'none']
+    if len(set(folders)) > 1:
+        raise ConfigError(f'{path}: arms have different teachers: {sorted(set(folders))}')
+    if folders and not folders[0]:
+        raise ConfigError(f'{path}: distil.teacher: names no folder, and arms need a teacher')
+    return Path(folders[0]).expanduser() if folders else None
+
+
+def _sound(recipe: Recipe, path: Path, arm: str) -> Recipe:
+    probe, points = recipe.distil.probe, recipe.run.log_steps
+    if probe and probe != points:
+        raise ConfigError(
+            f'{path}: {arm}: distil.probe is {probe} and run.log_steps {points}: make them equal, '
+            'so that each look at the angle of gradients has a row of its own'
+        )
+    Phases(recipe.distil, lambda done: 1.0)
+    return recipe
+
+
+def _named(value: Any, where: str) -> dict[str, dict[str, Any]]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{where}: {value!r} is not a block of names')
+    return {str(name): _changes(item, f'{where}.{name}') for name, item in value.items()}
+
+
+def _changes(value: Any, where: str) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{where}: {value!r} is not a block of settings by dotted name')
+    return {str(name): item for name, item in value.items()}
