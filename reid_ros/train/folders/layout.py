@@ -5,17 +5,22 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 import scipy.io
+from scipy.io.matlab import MatReadError
 
 from reid_ros.train.clips import DataError
 from reid_ros.types import IntArray
 
 _IMAGES = ('.jpg', '.jpeg', '.png')
+_DAMAGED = (
+    OSError, ValueError, TypeError, LookupError, EOFError, zlib.error, MatReadError,
+)  # fmt: skip
 _SHOWN = 8  # names of a list that is too long
 
 
@@ -152,8 +157,8 @@ def matrix(path: Path, name: str, columns: int = 0) -> IntArray:
         held = scipy.io.loadmat(path, variable_names=[name])
     except NotImplementedError:
         held = {name: _matlab73(path, name)}
-    except (OSError, ValueError, TypeError, EOFError) as error:
-        raise DataError(f'{path} is no MATLAB file: {error}') from error
+    except _DAMAGED as error:
+        raise DataError(f'{path} is no MATLAB file, or a damaged one: {error}') from error
     if name not in held:
         inside = _listed([word for word, *_ in scipy.io.whosmat(path)])
         raise DataError(f'{path} holds no {name!r}; it holds {inside or "nothing"}')
