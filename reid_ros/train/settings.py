@@ -164,6 +164,45 @@ class DistilConfig:
 
 
 @dataclass(frozen=True)
+class PruneConfig:
+    """Which filters go, and how; what follows is trained as the rest of the recipe says."""
+
+    criterion: str = setting(
+        'l1',
+        'what makes a filter dispensable: see train.prune.criteria',
+        choices=('l1', 'taylor', 'entropy', 'fpgm', 'auto_balanced', 'psfp', 'random'),
+    )
+    scope: str = setting(
+        'inner',
+        'widths that shrink: those private to a block, or the sums of residual blocks, too',
+        choices=('inner', 'all'),
+    )
+    flops: float = setting(0.5, 'share of the FLOPs that stays; 0 = by `filters`', 0.0, 1.0)
+    filters: float = setting(
+        1 / 7, "share of each layer's own filters that goes in an iteration", 0.0, 0.9
+    )
+    round: int = setting(16, 'widths become multiples of this', 1, 256)
+    least: float = setting(0.1, 'share of its filters that a layer keeps at least', 0.001, 1.0)
+    ranking: str = setting(
+        'uniform',
+        'one rate for all layers, or the least of all layers first',
+        choices=('uniform', 'global'),
+    )
+    iterations: int = setting(1, 'times of ranking and removing; 1 = one shot', 1, 100)
+    between: int = setting(100, 'updates after each iteration but the last', 1, 10_000_000)
+    batches: int = setting(8, 'batches that feature maps and gradients are looked at in', 1, 10000)
+    bins: int = setting(32, "of the histogram of 'entropy'", 2, 10000)
+    balance: float = setting(1e-3, "weight of the penalty of 'auto_balanced'", 0.0, 1000.0)
+    every: int = setting(20, "updates between two soft prunings of 'psfp'", 1, 1_000_000)
+    early: float = setting(0.125, "share of training, D, after which 'psfp' ...", 0.001, 0.999)
+    steep: float = setting(0.75, '... has zeroed this share, f, of what goes', 0.001, 0.999)
+    reset: bool = setting(True, "'psfp' forgets the moments of the filters that it zeroes")
+    settle: float = setting(
+        0.1, "last share of training in which the filters of 'psfp' stay away; 0 = none", 0.0, 0.9
+    )
+
+
+@dataclass(frozen=True)
 class RunConfig:
     """How training runs, not what it learns."""
 
@@ -192,6 +231,7 @@ class Recipe:
     optim: OptimConfig = OptimConfig()
     loss: LossConfig = LossConfig()
     distil: DistilConfig = DistilConfig()
+    prune: PruneConfig = PruneConfig()
     run: RunConfig = RunConfig()
 
 
