@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reid_ros.config import nearest
+from reid_ros.train.nets import osnet, resnet
 from reid_ros.train.nets.encoder import Encoder
 from reid_ros.train.nets.mobile import MobileSmall
 from reid_ros.train.nets.transformer import StemTransformer
@@ -13,6 +14,8 @@ from reid_ros.types import ReidError
 
 ENCODERS: dict[str, Callable[[NetConfig, tuple[int, int]], Encoder]] = {
     'mobile_s': MobileSmall,
+    **osnet.NETWORKS,
+    **resnet.NETWORKS,
     'vit_small_stem': StemTransformer,
 }
 
