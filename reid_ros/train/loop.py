@@ -1,0 +1,417 @@
+"""The training loop: one recipe, one folder; a kill at any moment loses minutes, no results."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from reid_ros import results
+from reid_ros.train import course, curves, losses, saved, settings
+from reid_ros.train.batches import Batch, Batches, ahead
+from reid_ros.train.checkpoint import Average, State, TrainError, replaced
+from reid_ros.train.clips import Joined, Trial
+from reid_ros.train.conflict import cosine
+from reid_ros.train.hooks import Hook
+from reid_ros.train.nets.network import Answer, Network
+from reid_ros.train.optimiser import Precision, device_of, length, optimiser
+from reid_ros.train.parallel import Team, team
+from reid_ros.train.schedule import Phases
+from reid_ros.train.score import scores
+from reid_ros.train.settings import Recipe
+from reid_ros.train.sources import learnt, trials
+from reid_ros.train.teacher import Teacher
+from reid_ros.train.weights import started
+
+CHECKPOINT = 'last.pt'
+SCORES = 'scores.json'
+FIFTHS = 5
+FIRST_LOSSES = 20
+"""Steps whose mean loss later ones are held against."""
+_FADE = 0.95  # of the running mean of the loss
+
+Tell = Callable[[int], None]
+
+
+class Diverged(TrainError):
+    """The loss is no number any more, or grows without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A finished training.
+
+    Attributes:
+        folder: where it lies.
+        scores: the content of scores.json.
+    """
+
+    folder: Path
+    scores: dict[str, Any]
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    tell: Tell = lambda steps: None,
+    hooks: Sequence[Hook] = (),
+    command: str = '',
+    network: Network | None = None,
+) -> Trained:
+    """Train, or go on where the folder stands; a finished one is only read.
+
+    Args:
+        recipe: everything that decides the result.
+        folder: gets recipe.yaml, last.pt, weights.safetensors, curves.csv, curves.png, scores.json
+            and events for TensorBoard.
+        tell: is called with the number of steps done.
+        hooks: take part in each step.
+        command: that repeats this, for scores.json.
+        network: to begin with, in place of the recipe's own.
+
+    Raises:
+        Diverged: the loss did; the folder holds the last good checkpoint.
+        TrainError: the folder belongs to another recipe.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _same_recipe(recipe, folder)
+    if (folder / SCORES).is_file():
+        return Trained(folder, json.loads((folder / SCORES).read_text(encoding='utf-8')))
+    if recipe.run.threads:
+        torch.set_num_threads(recipe.run.threads)
+    cv2.setNumThreads(1)
+    with team() as members:
+        return _Training(recipe, folder, tell, hooks, command, members, network).run()
+
+
+def _same_recipe(recipe: Recipe, folder: Path) -> None:
+    if not (folder / saved.RECIPE).is_file():
+        settings.write(recipe, folder / saved.RECIPE)
+        return
+    old = saved.recipe(folder)
+    # How it runs may change; what it learns may not.
+    if replace(old, run=recipe.run) != recipe or old.run.seed != recipe.run.seed:
+        names = ', '.join(settings.differences(old, recipe))
+        raise TrainError(
+            f'{folder} holds a training of another recipe ({names} differ): take another folder'
+        )
+
+
+class _Training:
+    """One run; everything that changes is in `state` when it is saved."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        tell: Tell,
+        hooks: Sequence[Hook],
+        command: str,
+        members: Team,
+        network: Network | None,
+    ) -> None:
+        self._recipe, self._folder, self._tell = recipe, folder, tell
+        self._hooks, self._command, self._team = hooks, command, members
+        self._device = device_of(recipe.run)
+        source = learnt(recipe.data)
+        # A rank of its own seed: other batches, the same weights.
+        run = replace(recipe.run, seed=recipe.run.seed + members.rank)
+        self._batches = Batches(replace(recipe, run=run), source)
+        self._trials: dict[str, Trial] = trials(recipe.data, recipe.data.validation)
+        torch.manual_seed(recipe.run.seed)
+        people = int(source.people.max()) + 1
+        network = started(recipe, people) if network is None else network
+        self.network = network.to(self._device, memory_format=torch.channels_last)
+        self._distil = _Distillation(recipe, folder, source, self.network, self._device)
+        modules = [self.network, self._distil.projector]
+        self._optimiser = optimiser(modules, recipe.optim, self._device)
+        self._precision = Precision(recipe.run, self._device)
+        self._average = (
+            Average(self.network, recipe.optim.average) if recipe.optim.average else None
+        )
+        torch.manual_seed(recipe.run.seed + 1)
+        self._state = State()
+        self._events = curves.Events(folder)
+        self._first: list[float] = []
+        self._mean = math.nan
+        self._sums: dict[str, float] = {}
+        self._restore()
+        self._forward: nn.Module = self.network
+        if members.size > 1:
+            self._forward = DistributedDataParallel(self.network)
+        for hook in hooks:
+            hook.begin(self.network, self._optimiser)
+
+    def _restore(self) -> None:
+        path = self._folder / CHECKPOINT
+        if not path.is_file():
+            return
+        self._state = State.load(path)
+        held = self._state.tensors
+        self.network.load_state_dict(held['network'])
+        self._distil.projector.load_state_dict(held['projector'])
+        self._optimiser.load_state_dict(held['optimiser'])
+        self._precision.scaler.load_state_dict(held['scaler'])
+        if self._average:
+            self._average.restore(held['average'])
+        for hook, kept in zip(self._hooks, held['hooks']):
+            hook.restore(kept)
+        self._first, self._mean = held['first'], held['mean']
+        self._sums = held['sums']
+        self._tell(self._state.step)
+
+    def run(self) -> Trained:
+        """All remaining steps, then the scores."""
+        recipe, state = self._recipe, self._state
+        every = recipe.run.score_steps or max(1, -(-recipe.optim.steps // FIFTHS))
+        steps = range(
+            state.step * recipe.optim.accumulate, recipe.optim.steps * recipe.optim.accumulate
+        )
+        batches = ahead(self._batches, steps, recipe.data.workers, self._device.type == 'cuda')
+        self.network.train()
+        begun = saved_at = time.monotonic()
+        for step in range(state.step, recipe.optim.steps):
+            self._step(step, [next(batches) for _ in range(recipe.optim.accumulate)])
+            state.step = step + 1
+            now = time.monotonic()
+            state.wall_s, begun = state.wall_s + now - begun, now
+            if state.step % recipe.run.log_steps == 0:
+                self._log()
+            if state.step % every == 0 and state.step < recipe.optim.steps:
+                self._score()
+                begun = time.monotonic()
+            if now - saved_at >= recipe.run.save_s:
+                self._save()
+                saved_at = begun = time.monotonic()
+            self._tell(1)
+        return self._finish()
+
+    def _step(self, step: int, batches: Sequence[Batch]) -> None:
+        recipe = self._recipe
+        progress = step / recipe.optim.steps
+        for group in self._optimiser.param_groups:
+            group['lr'] = recipe.optim.rate * course.rate(recipe.optim, progress)
+        self._optimiser.zero_grad(set_to_none=True)
+        scaler = self._precision.scaler
+        for batch in batches:
+            loss = self._loss(batch.to(self._device), step, progress)
+            self._watch(loss, step)
+            scaler.scale(loss / len(batches)).backward()
+        scaler.unscale_(self._optimiser)
+        weights = [p for group in self._optimiser.param_groups for p in group['params']]
+        norm = length(weights)
+        if not scaler.is_enabled() and not torch.isfinite(norm):
+            raise self._diverged('the gradient is no number', step)
+        if recipe.optim.clip:
+            torch.nn.utils.clip_grads_with_norm_(weights, recipe.optim.clip, norm)
+        scaler.step(self._optimiser)
+        scaler.update()
+        after = (step + 1) / recipe.optim.steps
+        for hook in self._hooks:
+            hook.after_step(step + 1, after, self.network, self._optimiser)
+        if self._average:
+            self._average.update(self.network, step)
+
+    def _loss(self, batch: Batch, step: int, progress: float) -> Tensor:
+        wanted = self._recipe.loss
+        with self._precision.automatic():
+            answer: Answer = self._forward(batch.clips, batch.cameras)
+        identity = losses.smoothed_cross_entropy(answer.logits, batch.people, wanted.smoothing)
+        triplet = losses.batch_hard_triplet(answer.embedding, batch.people, wanted.margin)
+        task = wanted.identity * identity + wanted.triplet * triplet
+        right = (answer.logits.argmax(1) == batch.people).float().mean()
+        self._add('identity', identity)
+        self._add('triplet', triplet)
+        self._add('right', right)
+        loss = task
+        taught = self._distil.terms(answer, batch, progress)
+        if taught is not None:
+            for name, value in taught.parts.items():
+                self._add(name, value)
+            probe = self._recipe.distil.probe
+            if probe and step % probe == 0:
+                shared = [p for p in self.network.encoder.parameters() if p.requires_grad]
+                self._add('cosine', torch.tensor(cosine(task, taught.total, shared)))
+            loss = loss + taught.total
+        for hook in self._hooks:
+            extra = hook.penalty(self.network, progress)
+            if extra is not None:
+                self._add('penalty', extra)
+                loss = loss + extra
+        self._add('loss', loss)
+        return loss
+
+    def _add(self, name: str, value: Tensor) -> None:
+        self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+        self._sums[f'n {name}'] = self._sums.get(f'n {name}', 0.0) + 1.0
+
+    def _watch(self, loss: Tensor, step: int) -> None:
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise self._diverged(f'the loss is {value}', step)
+        if len(self._first) < FIRST_LOSSES:
+            self._first.append(value)
+            self._mean = sum(self._first) / len(self._first)
+            return
+        self._mean = _FADE * self._mean + (1 - _FADE) * value
+        first = sum(self._first) / len(self._first)
+        if self._mean > self._recipe.run.limit * max(first, 0.1):
+            raise self._diverged(
+                f'the loss has grown from {first:.3g} to {self._mean:.3g} (run.limit)', step
+            )
+
+    def _diverged(self, why: str, step: int) -> Diverged:
+        path = self._folder / CHECKPOINT
+        good = f'{path} is the last good checkpoint' if path.is_file() else 'nothing was saved yet'
+        return Diverged(f'step {step}: {why}; {good}. Lower optim.rate, or begin with a warm-up')
+
+    def _log(self) -> None:
+        means = {
+            name: total / self._sums[f'n {name}']
+            for name, total in self._sums.items()
+            if not name.startswith('n ')
+        }
+        progress = self._state.step / self._recipe.optim.steps
+        rate = self._recipe.optim.rate * course.rate(self._recipe.optim, progress)
+        self._state.curve.append({'step': float(self._state.step), 'rate': rate, **means})
+        self._sums = {}
+
+    def _score(self) -> None:
+        self._team.wait()
+        if self._team.first and self._trials:
+            self._point(self._scored(), False)
+            self._show()
+        self._team.wait()
+
+    def _point(self, network: Network, intervals: bool) -> dict[str, Any]:
+        """Score on validation, and keep the point."""
+        frames = self._recipe.data.frames
+        found = {
+            name: scores(network, trial, frames, intervals) for name, trial in self._trials.items()
+        }
+        point = {'step': float(self._state.step)}
+        for name, values in found.items():
+            point |= {f'{name} {key}': float(values[key]) for key in ('rank-1', 'mAP')}
+        self._state.points.append(point)
+        return found
+
+    def _show(self) -> None:
+        curves.write(self._folder, self._state)
+        self._events.write(self._state)
+
+    def _scored(self) -> Network:
+        """The network that is scored and saved: of averaged weights where they are asked for."""
+        if self._average is None:
+            return self.network
+        return saved.restored(replace(self._recipe, start=''), self._average.state()).to(
+            self._device, memory_format=torch.channels_last
+        )
+
+    def _save(self) -> None:
+        if not self._team.first:
+            return
+        self._state.tensors = {
+            'network': self.network.state_dict(),
+            'projector': self._distil.projector.state_dict(),
+            'optimiser': self._optimiser.state_dict(),
+            'scaler': self._precision.scaler.state_dict(),
+            'average': self._average.state() if self._average else {},
+            'hooks': [hook.state() for hook in self._hooks],
+            'first': self._first,
+            'mean': self._mean,
+            'sums': self._sums,
+        }
+        self._state.save(self._folder / CHECKPOINT)
+        self._show()
+
+    def _finish(self) -> Trained:
+        self._save()
+        network = self._scored()
+        for hook in self._hooks:
+            network = hook.finish(network)
+        if not self._team.first:
+            return Trained(self._folder, {})
+        validation = self._point(network.eval(), True)
+        self._show()
+        found = {
+            'command': self._command,
+            'commit': results.commit(),
+            'steps': self._state.step,
+            'wall_s': round(self._state.wall_s, 1),
+            'parameters': sum(p.numel() for p in network.parameters()),
+            'teacher_calls': self._distil.calls,
+            'points': self._state.points,
+            'validation': validation,
+        }
+        saved.save(self._folder, network.state_dict())
+        text = json.dumps(found, indent=1)
+        replaced(self._folder / SCORES, lambda half: half.write_text(text, encoding='utf-8'))
+        (self._folder / CHECKPOINT).unlink(missing_ok=True)
+        return Trained(self._folder, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taught:
+    total: Tensor
+    parts: dict[str, Tensor]
+
+
+class _Distillation:
+    """The teacher's part of the loss, and when there is one.
+
+    Attributes:
+        projector: from the student's embedding to the teacher's; only training has it.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        folder: Path,
+        source: Joined,
+        network: Network,
+        device: torch.device,
+    ) -> None:
+        self._recipe = recipe
+        self._phases = Phases(recipe.distil, lambda done: course.rate(recipe.optim, done))
+        self._teacher: Teacher | None = None
+        self.projector: nn.Module = nn.Identity()
+        if not recipe.distil.teacher or recipe.distil.schedule == 'none':
+            return
+        self._teacher = Teacher(recipe, source, device)
+        with torch.random.fork_rng(devices=[]):
+            self.projector = nn.Linear(network.width, self._teacher.width, bias=False).to(device)
+
+    @property
+    def calls(self) -> int:
+        """How often the teacher's network has run."""
+        return self._teacher.calls if self._teacher else 0
+
+    def terms(self, answer: Answer, batch: Batch, progress: float) -> _Taught | None:
+        """The weighted terms; None where the teacher has nothing to say yet."""
+        if self._teacher is None or not self._phases.active(progress):
+            return None
+        wanted = self._recipe.distil
+        weights = self._phases.weights(progress).times(wanted)
+        told = self._teacher.answers(batch)
+        parts: dict[str, Tensor] = {}
+        if weights.logit:
+            parts['logit'] = losses.logit_kl(answer.logits, told.logits, wanted.temperature)
+        if weights.relation:
+            parts['relation'] = losses.relation(answer.embedding, told.embedding)
+        if weights.feature:
+            projected = self.projector(answer.embedding.float())
+            parts['feature'] = losses.feature(projected, told.embedding)
+        total = sum(
+            (getattr(weights, name) * value for name, value in parts.items()),
+            torch.zeros((), device=answer.embedding.device),
+        )
+        return _Taught(total, parts)

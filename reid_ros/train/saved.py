@@ -1,0 +1,83 @@
+"""A finished training as a folder: recipe, weights, scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from reid_ros.train import settings
+from reid_ros.train.checkpoint import TrainError, replaced
+from reid_ros.train.nets.network import Network
+from reid_ros.train.settings import Recipe
+
+WEIGHTS = 'weights.safetensors'
+RECIPE = 'recipe.yaml'
+CLASSIFIER = 'classifier.weight'
+
+
+def recipe(folder: Path) -> Recipe:
+    """The recipe of a training.
+
+    Raises:
+        TrainError: no such folder.
+    """
+    if not (folder / RECIPE).is_file():
+        raise TrainError(f'{folder} holds no {RECIPE}: it is no folder of a training')
+    return settings.read(folder / RECIPE)
+
+
+def save(folder: Path, state: Mapping[str, Tensor]) -> None:
+    """Write the weights of a finished training, whole or not at all."""
+    plain = {name: value.detach().contiguous().clone() for name, value in state.items()}
+    replaced(folder / WEIGHTS, lambda half: save_file(plain, half))
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """The weights of a finished training.
+
+    Raises:
+        TrainError: there are none yet.
+    """
+    path = folder / WEIGHTS
+    if not path.is_file():
+        raise TrainError(f"{path} is missing: finish that training with 'reid_ros train' first")
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise TrainError(f'{path} cannot be read: {error}') from error
+
+
+def load(folder: Path) -> Network:
+    """The network of a finished training, pruned as it was left, for use (eval mode).
+
+    Raises:
+        TrainError: no finished training, or weights that its recipe's network does not have.
+    """
+    found, state = recipe(folder), weights(folder)
+    return restored(found, state).eval()
+
+
+def restored(found: Recipe, state: Mapping[str, Tensor]) -> Network:
+    """A recipe's network with the shapes and values of a state.
+
+    Raises:
+        TrainError: tensors that are missing, or that the network has no place for.
+    """
+    size = found.data.height, found.data.width
+    with torch.random.fork_rng(devices=[]):
+        network = Network(found.net, len(state[CLASSIFIER]), size)
+    own = network.state_dict()
+    if any(own[name].shape != value.shape for name, value in state.items() if name in own):
+        from reid_ros.train.prune.graph import load_slim
+
+        return load_slim(network, dict(state))
+    try:
+        network.load_state_dict(dict(state))
+    except RuntimeError as error:
+        raise TrainError(f'the weights do not fit {found.net.encoder}: {error}') from error
+    return network
