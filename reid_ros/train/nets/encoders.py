@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reid_ros.config import nearest
-from reid_ros.train.nets import osnet, resnet
+from reid_ros.train.nets import osnet, resnet, transformer
 from reid_ros.train.nets.encoder import Encoder
 from reid_ros.train.nets.mobile import MobileSmall
-from reid_ros.train.nets.transformer import StemTransformer
+from reid_ros.train.nets.public import PREFIX, Public
 from reid_ros.train.settings import NetConfig
 from reid_ros.types import ReidError
 
-ENCODERS: dict[str, Callable[[NetConfig, tuple[int, int]], Encoder]] = {
+Make = Callable[[NetConfig, tuple[int, int]], Encoder]
+CONVOLUTIONS: dict[str, Make] = {
     'mobile_s': MobileSmall,
     **osnet.NETWORKS,
     **resnet.NETWORKS,
-    'vit_small_stem': StemTransformer,
 }
+ENCODERS: dict[str, Make] = {**CONVOLUTIONS, **transformer.NETWORKS}
+"""Our own definitions; `timm:NAME` is any other."""
 
 
 def encoder(settings: NetConfig, size: tuple[int, int]) -> Encoder:
@@ -30,9 +32,19 @@ def encoder(settings: NetConfig, size: tuple[int, int]) -> Encoder:
     Raises:
         ReidError: no encoder has that name, or it cannot be as asked.
     """
-    make = ENCODERS.get(settings.encoder)
+    name = settings.encoder
+    if name.startswith(PREFIX):
+        make: Make | None = Public
+    else:
+        make = ENCODERS.get(name)
     if make is None:
+        near = nearest(name, list(ENCODERS))
+        raise ReidError(f'net.encoder: {name!r}: {near} (or {PREFIX}NAME, any network of timm)')
+    if settings.side and name not in transformer.NETWORKS:
         raise ReidError(
-            f'net.encoder: {settings.encoder!r}: {nearest(settings.encoder, list(ENCODERS))}'
+            f'net.side: {name} has no camera embeddings; set it to 0, or net.encoder to one of '
+            f'{", ".join(transformer.NETWORKS)}'
         )
+    if settings.drop and name in CONVOLUTIONS:
+        raise ReidError(f'net.drop: {name} has no stochastic depth; set it to 0')
     return make(settings, size)

@@ -8,11 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from reid_ros.train.nets.encoders import encoder
+from reid_ros.train.nets.parts import MEAN, STD
 from reid_ros.train.settings import NetConfig
 
-MEAN = (123.675, 116.28, 103.53)
-STD = (58.395, 57.12, 57.375)
-"""Of ImageNet's pixels, red, green, blue, 0 to 255."""
 ATTENTION = 64
 """Hidden units of the temporal attention."""
 
@@ -34,6 +32,9 @@ class Answer:
 
 class Pixels(nn.Module):
     """Pixels as a camera gives them to what an encoder sees; part of the exported graph."""
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(self) -> None:
         """ImageNet's mean and deviation, so that its weights fit."""

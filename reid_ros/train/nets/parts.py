@@ -5,9 +5,34 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 
+import torch
 from torch import Tensor, nn
 
 from reid_ros.types import ReidError
+
+MEAN = (123.675, 116.28, 103.53)
+STD = (58.395, 57.12, 57.375)
+"""Of ImageNet's pixels, red, green, blue, 0 to 255; encoders get pixels normalised with them."""
+
+
+class Inputs(nn.Module):
+    """Normalised pixels to those of weights that were made with another mean and deviation."""
+
+    scale: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        """To those, of pixels from 0 to 1, red, green, blue."""
+        super().__init__()
+        scale = torch.tensor(STD) / 255.0 / torch.tensor(std)
+        shift = (torch.tensor(MEAN) / 255.0 - torch.tensor(mean)) / torch.tensor(std)
+        self.same = bool(scale.sub(1.0).abs().max() < 1e-5 and shift.abs().max() < 1e-5)
+        self.register_buffer('scale', scale.view(3, 1, 1), persistent=False)
+        self.register_buffer('shift', shift.view(3, 1, 1), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(n, 3, h, w) -> (n, 3, h, w)."""
+        return images if self.same else images * self.scale + self.shift
 
 
 def unit(

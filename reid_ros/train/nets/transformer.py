@@ -1,27 +1,41 @@
-"""A vision transformer behind a convolutional stem: a teacher that learns from nothing.
+"""Vision transformers: as published, and one behind a convolutional stem that learns from nothing.
 
 A stem of 3 x 3 convolutions instead of one 16 x 16 patch makes a transformer learn faster and with
 less care (Xiao et al., Early Convolutions Help Transformers See Better, NeurIPS 2021). Ours is a
-bit stronger: residual blocks stand between them.
+bit stronger: a residual block stands within.
 """
 
 from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from reid_ros.train.nets.encoder import Encoder
-from reid_ros.train.nets.parts import begin, strides, unit
+from reid_ros.train.nets.parts import Inputs, begin, strides, unit
 from reid_ros.train.settings import NetConfig
+from reid_ros.types import ReidError
 
-DIM, HEADS, DEPTH, MLP = 384, 6, 7, 4
+SMALL, BASE = (384, 12, 6), (768, 12, 12)
+"""Length of a token, layers and heads of ViT-S and ViT-B."""
+STEMMED = (384, 7, 6)
+"""Those behind our stem; it costs about as much as the five layers that ViT-S has more."""
 STEM = (48, 96, 192, 384)
 """Channels of the stem at stride 2, 4, 8 and 16."""
 RESIDUAL = (0, 0, 1, 0)
 """Residual blocks behind each of them."""
+PATCH = 16
+"""Side of a patch, pixels."""
+WIDER = 4
+"""How much wider a layer is within."""
 CAMERAS = 256
 """Rows of the table of camera embeddings."""
+HALF = (0.5, 0.5, 0.5)
+"""Mean and deviation of the pixels that the public weights of ViT-S and ViT-B were made for."""
 
 
 class Residual(nn.Module):
@@ -79,12 +93,13 @@ class Layer(nn.Module):
     """One layer, normalised before each part."""
 
     def __init__(self, dim: int, heads: int, drop: float) -> None:
-        """Of tokens of that length; `drop` is its chance to be left out in training."""
+        """Of tokens of that length; `drop` is a part's chance to be left out in training."""
         super().__init__()
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
         self.attn = Attention(dim, heads)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
-        self.mlp = nn.Sequential(nn.Linear(dim, MLP * dim), nn.GELU(), nn.Linear(MLP * dim, dim))
+        wide, narrow = nn.Linear(dim, WIDER * dim), nn.Linear(WIDER * dim, dim)
+        self.mlp = nn.Sequential(OrderedDict(fc1=wide, act=nn.GELU(), fc2=narrow))
         self.drop = Dropped(drop)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -111,8 +126,51 @@ class Sides(nn.Module):
         return tokens + self.weight * rows[:, None].to(tokens.dtype)
 
 
-class StemTransformer(Encoder):
-    """Convolutions down to cells of 16 pixels, then 7 layers of 384, then the mean of the tokens.
+class Transformer(Encoder):
+    """What both kinds have: the layers, and camera embeddings where asked.
+
+    Attributes:
+        grid: cells along the height and the width of the crops it was made for.
+    """
+
+    grid: tuple[int, int]
+
+    def __init__(self, shape: tuple[int, int, int], settings: NetConfig) -> None:
+        """Make the layers.
+
+        Args:
+            shape: length of a token, layers, heads.
+            settings: its stochastic depth, which rises to `drop`, and its camera embeddings.
+        """
+        super().__init__()
+        dim, depth, heads = shape
+        self.width, self.sided = dim, settings.side > 0
+        self.sides = Sides(dim, settings.side) if self.sided else None
+        chances = torch.linspace(0.0, settings.drop, depth).tolist()
+        self.blocks = nn.Sequential(*(Layer(dim, heads, chance) for chance in chances))
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        for part in self.blocks.modules():
+            if isinstance(part, nn.Linear):
+                nn.init.trunc_normal_(part.weight, std=0.02)
+                nn.init.zeros_(part.bias)
+
+    def sided_tokens(self, tokens: Tensor, cameras: Tensor | None) -> Tensor:
+        """(n, t, d) with something of the cameras, where they are known and wanted."""
+        if self.sides is None or cameras is None:
+            return tokens
+        found: Tensor = self.sides(tokens, cameras)
+        return found
+
+
+def stretched(table: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Position embeddings (1, d, h, w) for another grid of cells."""
+    if tuple(table.shape[2:]) == grid:
+        return table
+    return functional.interpolate(table, grid, mode='bicubic', antialias=True)
+
+
+class StemTransformer(Transformer):
+    """Convolutions down to cells of 16 pixels, 7 layers, the mean of the tokens.
 
     The mean instead of a class token: every token gets a gradient from the first step on, and
     without pretraining a class token first has to learn where to look.
@@ -120,25 +178,16 @@ class StemTransformer(Encoder):
 
     def __init__(self, settings: NetConfig, size: tuple[int, int]) -> None:
         """Make it with random weights, for crops of this height and width."""
-        super().__init__()
-        self.width, self.sided = DIM, settings.side > 0
+        super().__init__(STEMMED, settings)
         steps = strides('vit_small_stem', settings.stride, (2, 2, 2, 2))
         parts: list[nn.Module] = []
         for inner, outer, step, more in zip((3, *STEM), STEM, steps, RESIDUAL):
             parts += [unit(inner, outer, 3, step), *(Residual(outer) for _ in range(more))]
-        self.stem = nn.Sequential(*parts, nn.Conv2d(STEM[-1], DIM, 1))
+        self.stem = nn.Sequential(*parts, nn.Conv2d(STEM[-1], self.width, 1))
         begin(self.stem)
         self.grid = (-(-size[0] // settings.stride), -(-size[1] // settings.stride))
-        self.pos_embed = nn.Parameter(torch.empty(1, DIM, *self.grid))
+        self.pos_embed = nn.Parameter(torch.empty(1, self.width, *self.grid))
         nn.init.trunc_normal_(self.pos_embed, std=0.02)
-        self.sides = Sides(DIM, settings.side) if self.sided else None
-        chances = torch.linspace(0.0, settings.drop, DEPTH).tolist()
-        self.blocks = nn.Sequential(*(Layer(DIM, HEADS, chance) for chance in chances))
-        self.norm = nn.LayerNorm(DIM, eps=1e-6)
-        for layer in self.blocks.modules():
-            if isinstance(layer, nn.Linear):
-                nn.init.trunc_normal_(layer.weight, std=0.02)
-                nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor, cameras: Tensor | None = None) -> Tensor:
         """(n, 3, h, w) -> (n, 384).
@@ -148,11 +197,68 @@ class StemTransformer(Encoder):
             cameras: (n,) their numbers; None or a number beyond the table adds nothing.
         """
         maps = self.stem(images)
-        where: Tensor = self.pos_embed
-        if maps.shape[2:] != where.shape[2:]:
-            where = functional.interpolate(where, maps.shape[2:], mode='bicubic', antialias=True)
-        tokens = (maps + where).flatten(2).transpose(1, 2)
-        if self.sides is not None and cameras is not None:
-            tokens = self.sides(tokens, cameras)
+        places = stretched(self.pos_embed, (maps.shape[2], maps.shape[3]))
+        tokens = self.sided_tokens((maps + places).flatten(2).transpose(1, 2), cameras)
         found: Tensor = self.norm(self.blocks(tokens).mean(1))
         return found
+
+
+class PatchTransformer(Transformer):
+    """The vision transformer (Dosovitskiy et al., ICLR 2021): patches, a class token, 12 layers.
+
+    Names are those of timm's `vit_small_patch16_224` and `vit_base_patch16_224`. A stride below 16
+    makes patches overlap, as in TransReID. Weights made for ImageNet's pixels (DeiT, DINO) are
+    for `timm:NAME`.
+    """
+
+    def __init__(
+        self, shape: tuple[int, int, int], settings: NetConfig, size: tuple[int, int]
+    ) -> None:
+        """Make it with random weights, for crops of this height and width.
+
+        Raises:
+            ReidError: steps that leave pixels out, or crops smaller than a patch.
+        """
+        super().__init__(shape, settings)
+        if settings.stride > PATCH:
+            raise ReidError(
+                f'net.stride: {settings.encoder} has patches of {PATCH} pixels, so at most {PATCH}'
+            )
+        if min(size) < PATCH:
+            raise ReidError(
+                f'data.height and width: {settings.encoder} needs crops of {PATCH} x {PATCH} '
+                f'or more, not {size[0]} x {size[1]}'
+            )
+        self.inputs = Inputs(HALF, HALF)
+        patches = nn.Conv2d(3, self.width, PATCH, settings.stride)
+        self.patch_embed = nn.Sequential(OrderedDict(proj=patches))
+        rows, columns = ((side - PATCH) // settings.stride + 1 for side in size)
+        self.grid = (rows, columns)
+        self.cls_token = nn.Parameter(torch.empty(1, 1, self.width))
+        count = 1 + rows * columns
+        self.pos_embed = nn.Parameter(torch.empty(1, count, self.width))
+        nn.init.normal_(self.cls_token, std=1e-6)
+        nn.init.trunc_normal_(self.pos_embed, std=0.02)
+
+    def forward(self, images: Tensor, cameras: Tensor | None = None) -> Tensor:
+        """(n, 3, h, w) -> (n, width), the class token.
+
+        Args:
+            images: of another size than the network was made for, too: positions are stretched.
+            cameras: (n,) their numbers; None or a number beyond the table adds nothing.
+        """
+        maps = self.patch_embed(self.inputs(images))
+        places = self.pos_embed[:, 1:].transpose(1, 2).reshape(1, -1, *self.grid)
+        maps = maps + stretched(places, (maps.shape[2], maps.shape[3]))
+        first = (self.cls_token + self.pos_embed[:, :1]).expand(len(maps), -1, -1)
+        tokens = torch.cat([first.to(maps.dtype), maps.flatten(2).transpose(1, 2)], 1)
+        tokens = self.blocks(self.sided_tokens(tokens, cameras))
+        found: Tensor = self.norm(tokens[:, 0])
+        return found
+
+
+NETWORKS: dict[str, Callable[[NetConfig, tuple[int, int]], Encoder]] = {
+    'vit_small_stem': StemTransformer,
+    'vit_small': partial(PatchTransformer, SMALL),
+    'vit_base': partial(PatchTransformer, BASE),
+}
