@@ -15,7 +15,7 @@ PANELS = (
 
 
 class Events:
-    """The curves as TensorBoard reads them: `tensorboard --logdir FOLDER`; where it is installed."""
+    """The curves for `tensorboard --logdir FOLDER`, where TensorBoard is installed."""
 
     def __init__(self, folder: Path) -> None:
         """Add to the events of a folder."""

@@ -294,7 +294,7 @@ class _Training:
 
     def _point(self, network: Network, intervals: bool) -> dict[str, Any]:
         """Score on validation, and keep the point."""
-        frames = self._recipe.data.frames
+        frames = self._recipe.data.score_frames
         found = {
             name: scores(network, trial, frames, intervals) for name, trial in self._trials.items()
         }

@@ -62,6 +62,7 @@ class DataConfig:
     people: int = setting(16, 'people in a batch (P)', 2, 1000)
     clips: int = setting(4, 'clips of each person in a batch (K)', 1, 100)
     frames: int = setting(4, 'frames of a clip', 1, 64)
+    score_frames: int = setting(4, 'frames of each tracklet that is scored', 1, 64)
     views: int = setting(
         0, 'seeded augmented views of a clip that exist in all; 0 = a new one each time', 0, 10000
     )

@@ -1,0 +1,101 @@
+"""`reid_ros train`."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from reid_ros.types import ReidError
+
+_ABOUT = """\
+Trains a network as a recipe says: a YAML file with data, network, losses, schedule and run; every
+setting has a default, and the recipe as it was used is saved beside the results. Recipes of ours
+stand in config/train. A killed training goes on where it stood when it is started again; with
+`torchrun` in place of `python`, several processes learn together:
+
+  reid_ros train config/train/teacher.yaml --out runs/teacher
+  reid_ros train config/train/dense.yaml --out runs/quick --set optim.steps=200 run.seed=1
+  torchrun --nproc-per-node 4 -m reid_ros train config/train/teacher.yaml --out runs/teacher
+"""
+
+
+def add(verbs: Any) -> None:
+    """Add the verb."""
+    verb = verbs.add_parser(
+        'train',
+        help='train a network as a recipe says',
+        description=_ABOUT,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verb.add_argument('recipe', metavar='RECIPE', help='a YAML file')
+    verb.add_argument('--out', metavar='DIR', required=True, help='folder of the results')
+    verb.add_argument(
+        '--set', nargs='+', default=[], metavar='NAME=VALUE', help='settings in place of its own'
+    )
+    verb.add_argument(
+        '--test', action='store_true', help='afterwards score data.test, once, into test.json'
+    )
+    verb.add_argument('--quiet', action='store_true', help='show no progress')
+    verb.set_defaults(call=_train)
+
+
+def changes(words: Sequence[str]) -> dict[str, Any]:
+    """Settings by dotted name, of NAME=VALUE; values are read as YAML.
+
+    Raises:
+        ReidError: a word of another form.
+    """
+    import yaml
+
+    found: dict[str, Any] = {}
+    for word in words:
+        name, sign, value = word.partition('=')
+        if not sign or not name:
+            raise ReidError(f'--set {word}: expected NAME=VALUE, for example optim.steps=200')
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ReidError(f'--set {word}: the value is no YAML: {error}') from error
+    return found
+
+
+def _train(args: argparse.Namespace) -> int:
+    from reid_ros.progress import Progress
+    from reid_ros.train import settings
+    from reid_ros.train.final import tested
+    from reid_ros.train.loop import train
+
+    recipe = settings.read(args.recipe, changes(args.set))
+    folder = Path(args.out)
+    progress = Progress(None if args.quiet else sys.stderr, recipe.optim.steps, 'steps')
+    try:
+        done = train(recipe, folder, progress.add, command=_command(args))
+    finally:
+        progress.close()
+    if not done.scores:
+        return 0  # one of several processes, not the first
+    for name, found in done.scores['validation'].items():
+        print(line(name, found))
+    if args.test:
+        for name, found in tested(folder).items():
+            print(line(name, found))
+    print(f'results: {folder}')
+    return 0
+
+
+def _command(args: argparse.Namespace) -> str:
+    words = ['reid_ros', 'train', args.recipe, '--out', args.out]
+    return shlex.join([*words, *(['--set', *args.set] if args.set else [])])
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """One set's score, for people."""
+    low, high = found['intervals']['rank-1']
+    return (
+        f'{name}: rank-1 {found["rank-1"]:.1f} % ({low:.1f} to {high:.1f}), mAP {found["mAP"]:.1f}'
+        f' %, {found["queries"]} queries of {found["people"]} people, {found["frames"]} frames'
+    )

@@ -1,0 +1,42 @@
+"""The one look at the people who are kept for the end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from reid_ros import results
+from reid_ros.train import saved
+from reid_ros.train.checkpoint import replaced
+from reid_ros.train.score import scores
+from reid_ros.train.sources import trials
+
+TEST = 'test.json'
+
+
+def tested(folder: Path, frames: int = 0) -> dict[str, Any]:
+    """Scores of a finished training on its `data.test`, by set; kept in test.json.
+
+    Args:
+        folder: of the training.
+        frames: of each tracklet; 0 = as on validation, and that is what the file keeps.
+
+    Raises:
+        TrainError: the training is not finished.
+    """
+    path = folder / TEST
+    if path.is_file() and not frames:
+        kept: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))['test']
+        return kept
+    recipe = saved.recipe(folder)
+    network = saved.load(folder)
+    sets = trials(recipe.data, recipe.data.test)
+    found = {
+        name: scores(network, trial, frames or recipe.data.score_frames, intervals=True)
+        for name, trial in sets.items()
+    }
+    if not frames:
+        text = json.dumps({'commit': results.commit(), 'test': found}, indent=1)
+        replaced(path, lambda half: half.write_text(text, encoding='utf-8'))
+    return found
