@@ -15,6 +15,7 @@ from reid_ros.train import settings
 from reid_ros.train.clips import DataError
 from reid_ros.train.rendered import place, rendered
 from reid_ros.train.settings import DataConfig, SetConfig
+from reid_ros.train.sources import learnt, trials
 from reid_ros.world.tracklets import dataset
 
 ROOT = Path(__file__).parents[2]
@@ -96,6 +97,17 @@ def test_a_finished_set_is_only_read(cache):
     told = []
     rendered(data(cache), 'few', tell=told.append)
     assert told == []
+
+
+def test_a_drawn_set_is_learnt_and_scored_by_its_name(drawn_folder):
+    config = replace(data(drawn_folder), train=('few',), validation=('few',))
+    joined = learnt(config)
+    assert joined.people.tolist() == [0, 0, 1, 1, 2, 2]
+    trial = trials(config, config.validation)['few']
+    assert trial.query is trial.gallery, 'everybody among all others'
+    assert trial.rules.other_cameras
+    assert (trial.rules.junk, trial.rules.distractor) == (None, None), 'person 0 is a person'
+    assert (joined.frames(3, np.arange(2)) == trial.query.frames(3, np.arange(2))).all()
 
 
 def test_another_process_gets_the_files_and_not_the_pixels(drawn_folder):

@@ -19,14 +19,13 @@ from reid_ros.train.settings import SetConfig
 # Some copies end a few names with .jpg.jpg.
 _NAME = re.compile(r'(?P<person>-1|\d{4})_c(?P<camera>[1-6])s\d+_\d+_\d+(\.jpg)+')
 _EXAMPLE = '0002_c1s1_000451_03.jpg'
-_JUNK, _DISTRACTOR = -1, 0
+_JUNK = -1
 
 
 def train(spec: SetConfig) -> Part:
     """What is learnt from."""
     base = root(spec.path, ('bounding_box_train',), 'Market-1501')
-    part = _part(base / 'bounding_box_train')
-    return Part(part.folder, [track for track in part.tracks if track.person != _DISTRACTOR])
+    return _part(base / 'bounding_box_train')
 
 
 def test(spec: SetConfig) -> tuple[Part, Part]:

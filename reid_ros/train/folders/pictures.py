@@ -87,7 +87,7 @@ def _decoded(path: Path) -> UInt8Array:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f'{path} cannot be read: {error.strerror}') from error
-    # A cut JPEG would decode, with grey where the rest is missing.
+    # OpenCV 4 decodes a cut JPEG, with grey where the rest is missing.
     cut = data[:2] == _JPEG and _JPEG_END not in data
     image = None if cut or not data else cv2.imdecode(np.frombuffer(data, np.uint8), 1)
     if image is None:
