@@ -1,4 +1,4 @@
-"""`reid_ros train`."""
+"""`reid_ros train run`, and the verb's other parts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from reid_ros.cli import train_ablate
 from reid_ros.types import ReidError
 
 _ABOUT = """\
@@ -17,16 +18,23 @@ setting has a default, and the recipe as it was used is saved beside the results
 stand in config/train. A killed training goes on where it stood when it is started again; with
 `torchrun` in place of `python`, several processes learn together:
 
-  reid_ros train config/train/teacher.yaml --out runs/teacher
-  reid_ros train config/train/dense.yaml --out runs/quick --set optim.steps=200 run.seed=1
-  torchrun --nproc-per-node 4 -m reid_ros train config/train/teacher.yaml --out runs/teacher
+  reid_ros train run config/train/teacher.yaml --out runs/teacher
+  reid_ros train run config/train/dense.yaml --out runs/quick --set optim.steps=200 run.seed=1
+  torchrun --nproc-per-node 4 -m reid_ros train run config/train/teacher.yaml --out runs/teacher
 """
 
 
 def add(verbs: Any) -> None:
     """Add the verb."""
-    verb = verbs.add_parser(
-        'train',
+    verb = verbs.add_parser('train', help='train networks, and compare ways to train them')
+    parts = verb.add_subparsers(title='parts', dest='part', required=True, metavar='PART')
+    _add_run(parts)
+    train_ablate.add(parts)
+
+
+def _add_run(parts: Any) -> None:
+    verb = parts.add_parser(
+        'run',
         help='train a network as a recipe says',
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -88,7 +96,7 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _command(args: argparse.Namespace) -> str:
-    words = ['reid_ros', 'train', args.recipe, '--out', args.out]
+    words = ['reid_ros', 'train', 'run', args.recipe, '--out', args.out]
     return shlex.join([*words, *(['--set', *args.set] if args.set else [])])
 
 
