@@ -17,11 +17,7 @@ from reid_ros.train.prune.graph import load_slim, masked, silence, slim, widths 
 from reid_ros.train.settings import NetConfig  # noqa: E402
 
 SIZE = (32, 16)
-NETS = [
-    name
-    for name in ('resnet18', 'resnet26', 'resnet50', 'mobile_s', 'osnet_x0_25')
-    if name in ENCODERS
-]
+NETS = ('resnet18', 'resnet26', 'mobile_s', 'osnet_x0_25')
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +44,11 @@ def clips(size=SIZE, n=3):
     )
 
 
-def some(network, scope, share=0.5, seed=0):
+def some(found, share=0.5, seed=0):
     draw = np.random.default_rng(seed)
     return {
         width.name: np.sort(draw.permutation(width.count)[: max(1, round(width.count * share))])
-        for width in widths(network, scope)
+        for width in found
     }
 
 
@@ -68,54 +64,46 @@ def difference(one, other):
 
 @pytest.mark.parametrize('scope', ['inner', 'all'])
 @pytest.mark.parametrize('name', NETS)
-def test_a_slim_network_says_what_the_masked_one_says(name, scope):
+def test_a_slim_network_says_what_the_masked_one_says_and_comes_back_from_its_weights(name, scope):
     network = made(name)
-    kept = some(network, scope)
-    small, dark = slim(network, kept), masked(network, kept)
-    assert difference(small, dark) < 1e-5
+    found = widths(network, scope)
+    kept = some(found)
+    small = slim(network, kept)
+    assert difference(small, masked(network, found, kept)) < 1e-5
     assert difference(small, network) > 1e-3, 'the removed filters had a say'
     assert parameters(small) < parameters(network)
-    assert flops(small) < flops(network)
-
-
-@pytest.mark.parametrize('scope', ['inner', 'all'])
-@pytest.mark.parametrize('name', NETS)
-def test_a_slim_network_comes_back_from_its_weights_alone(name, scope):
-    network = made(name)
-    small = slim(network, some(network, scope))
     back = load_slim(Network(network.settings, 5, SIZE), small.state_dict()).eval()
     assert difference(small, back) == 0.0
-    assert flops(back) == flops(small)
-    again = widths(back, scope)
-    assert [w.count for w in again] == [w.count for w in widths(small, scope)]
+    assert flops(back) == flops(small) < flops(network)
+    assert small.width == back.width == network.width == 256
+    assert small.classifier.weight.shape == network.classifier.weight.shape
+    assert small.encoder.width == back.encoder.width == small.embed.in_features
+    assert (small.encoder.width < network.encoder.width) == (
+        scope == 'all' and name != 'osnet_x0_25'  # its feature is of a layer of its own
+    )
 
 
-@pytest.mark.parametrize('name', NETS)
-def test_the_vector_keeps_its_length(name):
-    network = made(name)
-    for scope in ('inner', 'all'):
-        small = slim(network, some(network, scope, 0.2))
-        assert small.width == network.width == 256
-        assert small.embed.out_features == 256
-        assert small.neck.num_features == 256
-        assert small.classifier.weight.shape == network.classifier.weight.shape
-    assert small.encoder.width == small.embed.in_features < network.encoder.width
+def test_a_slim_network_can_be_pruned_again():
+    network = made('mobile_s')
+    once = slim(network, some(widths(network, 'all')))
+    found = widths(once, 'all')
+    assert [w.name for w in found] == [w.name for w in widths(network, 'all')]
+    kept = some(found, seed=1)
+    assert difference(slim(once, kept), masked(once, found, kept)) < 1e-5
 
 
-@pytest.mark.parametrize('name', NETS)
+@pytest.mark.parametrize('name', ['mobile_s', 'osnet_x0_25'])
 def test_without_an_own_embedding_the_feature_is_the_vector_and_stays(name):
     network = made(name, embed=0)
-    small = slim(network, some(network, 'all', 0.3))
+    found = widths(network, 'all')
+    kept = some(found, 0.3)
+    small = slim(network, kept)
     assert small.width == network.width == small.encoder.width
-    assert difference(small, masked(network, some(network, 'all', 0.3))) < 1e-5
+    assert difference(small, masked(network, found, kept)) < 1e-5
 
 
-@pytest.mark.parametrize(
-    ('name', 'inner'), [('resnet18', 8), ('resnet26', 16), ('resnet50', 32), ('mobile_s', 12)]
-)
+@pytest.mark.parametrize(('name', 'inner'), [('resnet18', 8), ('resnet26', 16), ('mobile_s', 12)])
 def test_inner_widths_are_those_private_to_a_block(name, inner):
-    if name not in ENCODERS:
-        pytest.skip(f'{name} is not there')
     network = made(name)
     found = widths(network, 'inner')
     assert len(found) == inner
@@ -124,19 +112,27 @@ def test_inner_widths_are_those_private_to_a_block(name, inner):
         assert len(width.makers) == len(width.readers) == 1
     residual = [width for width in widths(network, 'all') if not width.inner]
     assert any(len(width.makers) > 1 for width in residual)
+    assert all(width.name.startswith('encoder.') for width in residual)
 
 
 def test_a_bottleneck_is_pruned_in_its_first_two_convolutions():
-    if 'resnet26' not in ENCODERS:
-        pytest.skip('resnet26 is not there')
     names = [width.name.rsplit('.', 1)[1] for width in widths(made('resnet26'), 'inner')]
     assert sorted(dict.fromkeys(names)) == ['conv1', 'conv2']
+
+
+def test_the_streams_of_osnet_are_pruned_and_its_gates_are_not():
+    names = [width.name.removeprefix('encoder.') for width in widths(made('osnet_x0_25'), 'inner')]
+    block = [name.removeprefix('conv2.0.') for name in names if name.startswith('conv2.0.')]
+    assert block == [
+        'conv1.conv', 'conv2a.conv1', 'conv2b.0.conv1', 'conv2c.0.conv1', 'conv2c.1.conv1',
+        'conv2d.0.conv1', 'conv2d.1.conv1', 'conv2d.2.conv1',
+    ]  # fmt: skip
 
 
 def test_training_goes_on_after_pruning():
     network = made('mobile_s').train()
     network.encoder.conv_stem.weight.requires_grad_(False)
-    small = slim(network, some(network, 'all'))
+    small = slim(network, some(widths(network, 'all')))
     assert small.training
     assert not small.neck.bias.requires_grad
     assert not small.encoder.conv_stem.weight.requires_grad
@@ -148,8 +144,9 @@ def test_training_goes_on_after_pruning():
 def test_pruning_leaves_the_network_that_was_given():
     network = made('mobile_s')
     before = copy.deepcopy(network.state_dict())
-    slim(network, some(network, 'all'))
-    masked(network, some(network, 'all'))
+    slim(network, some(widths(network, 'all')))
+    found = widths(network, 'all')
+    masked(network, found, some(found))
     after = network.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -207,11 +204,12 @@ def test_a_network_with_nothing_to_prune_is_refused(monkeypatch):
 
 def test_a_transformer_can_be_pruned_inside_its_layers():
     network = made('vit_small_stem')
-    found = widths(network, 'inner')
+    found = widths(network, 'all')
     hidden = [width for width in found if '.mlp.' in width.name]
     assert len(hidden) == len(network.encoder.blocks)
-    kept = some(network, 'all')
-    assert difference(slim(network, kept), masked(network, kept)) < 1e-5
+    assert all(width.inner for width in hidden)
+    kept = some(found)
+    assert difference(slim(network, kept), masked(network, found, kept)) < 1e-5
 
 
 def test_weights_of_another_network_are_refused():
@@ -234,7 +232,7 @@ def test_operations_are_counted_as_torch_counts_them(name):
         network.features(clips()[:1, 0])
     assert flops(network) == counter.get_total_flops()
     assert sum(spent for spent, _ in layers(network).values()) == flops(network)
-    assert flops(network, (64, 32)) == pytest.approx(4 * flops(network), rel=0.1)
+    assert flops(network, (64, 32)) == pytest.approx(4 * flops(network), rel=0.15)
 
 
 def test_attention_is_counted():

@@ -35,8 +35,8 @@ def flops(network: Network, size: tuple[int, int] | None = None) -> int:
 def layers(network: Network, size: tuple[int, int] | None = None) -> dict[str, tuple[int, int]]:
     """(FLOPs, positions) of each convolution and linear layer that a frame passes, by name.
 
-    Positions are the places of the output map, summed over the calls of a shared layer; a map of
-    one place has 1 a call.
+    Positions are the places of the output map: 1 where something is computed once a picture. A
+    layer that is called several times has the sum of its FLOPs.
     """
     found: dict[str, tuple[int, int]] = {}
     hooks = []
@@ -58,9 +58,9 @@ def _noted(name: str, found: dict[str, tuple[int, int]]) -> Callable[..., None]:
     def note(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
         weight = module.get_parameter('weight')
         spent = 2 * output.numel() * weight[0].numel()
-        places = output.numel() // int(weight.shape[0])
+        places = output.numel() // len(output) // int(weight.shape[0])
         before, others = found.get(name, (0, 0))
-        found[name] = before + spent, others + places
+        found[name] = before + spent, max(others, places)
 
     return note
 

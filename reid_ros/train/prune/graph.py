@@ -117,14 +117,14 @@ def slim(network: Network, kept: Kept) -> Network:
     return result
 
 
-def masked(network: Network, kept: Kept) -> Network:
-    """A copy of the same shapes in which the channels that are not kept are always zero."""
+def masked(network: Network, found: Sequence[Width], kept: Kept) -> Network:
+    """A copy of the same shapes in which the channels of widths that are not kept are zero."""
     result = copy.deepcopy(network)
-    chosen = {width.name: width for width in _Traced(network).widths()}
-    _check(chosen, kept)
-    for name, stay in kept.items():
-        gone = np.setdiff1d(np.arange(chosen[name].count), stay)
-        silence(result, chosen[name], gone)
+    _check({width.name: width for width in found}, kept)
+    for width in found:
+        if width.name in kept:
+            gone = np.setdiff1d(np.arange(width.count), kept[width.name])
+            silence(result, width, gone)
     return result
 
 
