@@ -6,7 +6,7 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ def add(parts: Any) -> None:
     )
     part.add_argument('queue', type=Path, metavar='QUEUE.yaml')
     part.add_argument('--out', type=Path, required=True, metavar='DIR', help='of the cells')
+    part.add_argument(
+        '--set', nargs='+', default=[], metavar='NAME=VALUE', help='settings of every cell'
+    )
     part.add_argument('--table', type=Path, metavar='FILE', help='write the results as they come')
     part.add_argument('--again', action='store_true', help='run failed cells once more')
     part.add_argument('--show', action='store_true', help='run nothing, tell what is there')
@@ -36,11 +39,15 @@ def add(parts: Any) -> None:
 
 
 def _ablate(args: argparse.Namespace) -> int:
+    # Not at the top: that module adds this one.
+    from reid_ros.cli.train import changes
     from reid_ros.train import ablate
 
-    plan = ablate.read(args.queue)
+    plan = ablate.read(args.queue, changes(args.set))
     words = ['reid_ros', 'train', 'ablate', str(args.queue), '--out', str(args.out)]
-    command = shlex.join(words + (['--table', str(args.table)] if args.table else []))
+    words += ['--set', *args.set] if args.set else []
+    words += ['--table', str(args.table)] if args.table else []
+    command = shlex.join(words)
 
     def after(record: Mapping[str, Any]) -> None:
         if args.table:
@@ -83,6 +90,7 @@ def _print(content: Mapping[str, Any], headline: str) -> None:
                 f' rank-1 of {headline or "-"} less this     moved  seconds'
             )
         print(_line(row))
+    _tell('cosine of the gradients of task and distillation', list(_angles(content['rows'])))
     _tell('failed', [f'{name}: {why}' for name, why in content['failed'].items()])
     for claim in content['claims']:
         where = f'{claim["split"]} on {claim["set"]}, {claim["init"]}'
@@ -107,6 +115,21 @@ def _line(row: Mapping[str, Any]) -> str:
         f'{row["init"]:12} {row["arm"]:12} {len(row["seeds"]):5d}  {spreads[0]:13}  '
         f'{spreads[1]:13}  {between:28}  {moved:>5}  {wall:>7}'
     )
+
+
+def _angles(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Of each start and arm; rows of other sets say the same."""
+    for row in rows:
+        if (row['split'], row['set']) != (rows[0]['split'], rows[0]['set']):
+            return
+        found = {key[8:]: value for key, value in row.items() if key.startswith('cosine, ')}
+        parts = [
+            f'{phase} {value["mean"]:+.2f} ({100 * value["negative"]:.0f} % of {value["looks"]} '
+            'below 0)'
+            for phase, value in found.items()
+        ]
+        if parts:
+            yield f'{row["init"]} {row["arm"]}: {", ".join(parts)}'
 
 
 def _number(mean: float | None, deviation: float | None) -> str:

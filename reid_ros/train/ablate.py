@@ -28,9 +28,8 @@ from reid_ros import results
 from reid_ros.config import ConfigError, build, setting
 from reid_ros.train import course, gates, loop, queue, saved, score, settings
 from reid_ros.train.checkpoint import replaced
-from reid_ros.train.clips import Trial
+from reid_ros.train.final import final_scores
 from reid_ros.train.gates import Question, Record
-from reid_ros.train.nets.network import Network
 from reid_ros.train.optimiser import device_of
 from reid_ros.train.queue import Cell
 from reid_ros.train.schedule import PHASES, Phases
@@ -90,8 +89,12 @@ class Plan:
     teacher: Path | None
 
 
-def read(path: Path) -> Plan:
+def read(path: Path, more: Mapping[str, Any] | None = None) -> Plan:
     """The study of a queue file.
+
+    Args:
+        path: the file.
+        more: changes of every cell, by dotted name, from the command line.
 
     Raises:
         ConfigError: a setting that is wrong or missing, of the queue or of a cell's recipe.
@@ -114,7 +117,7 @@ def read(path: Path) -> Plan:
         for init, start in inits.items():
             for arm, changes in arms.items():
                 if seed < (plan.long_seeds if arm in plan.long else plan.seeds):
-                    whole = {**common, **start, **changes, 'run.seed': seed}
+                    whole = {**common, **start, **changes, **(more or {}), 'run.seed': seed}
                     recipe = settings.read(path.parent / plan.recipe, whole)
                     parts.append(Part(init, arm, seed, _sound(recipe, path, arm)))
     question = Question(plan.headline, plan.rivals, plan.plain, plan.long)
@@ -214,7 +217,7 @@ def _scored_teacher(folder: Path, recipe: Recipe) -> dict[str, Any]:
         'steps': own['steps'],
         'train_s': own['wall_s'],
         'parameters': own['parameters'],
-        **_scores(saved.load(folder), recipe, SPLITS),
+        **_scores(folder, recipe),
     }
 
 
@@ -232,7 +235,7 @@ def _trained(part: Part, folder: Path, command: str) -> dict[str, Any]:
         'points': found['points'],
         'cosine': looks(folder / 'curves.csv', part.recipe),
         'validation': found['validation'],
-        **_scores(saved.load(folder), part.recipe, ('test',)),
+        'test': final_scores(folder),
     }
 
 
@@ -249,17 +252,16 @@ def looks(curves: Path, recipe: Recipe) -> dict[str, list[float]]:
     return {phase: values for phase, values in found.items() if values}
 
 
-def _scores(network: Network, recipe: Recipe, splits: Sequence[str]) -> dict[str, Any]:
-    network.to(device_of(recipe.run)).eval()
-    found = {}
-    for split in splits:
-        data = recipe.data
-        names = data.validation if split == 'validation' else data.test
-        asked: dict[str, Trial] = trials(data, names)
-        found[split] = {
-            name: score.scores(network, trial, data.frames, True) for name, trial in asked.items()
+def _scores(folder: Path, recipe: Recipe) -> dict[str, Any]:
+    """Of the teacher, on what the students of a recipe are scored on."""
+    network, data = saved.load(folder).to(device_of(recipe.run)), recipe.data
+    return {
+        split: {
+            name: score.scores(network, trial, data.score_frames, True)
+            for name, trial in trials(data, names).items()
         }
-    return found
+        for split, names in zip(SPLITS, (data.validation, data.test))
+    }
 
 
 def _key(recipe: Recipe) -> str:

@@ -1,8 +1,8 @@
 """Ablations: a real queue of two arms on a tiny data set; its table, its gates, its words."""
 
-import argparse
 import dataclasses
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ torch = pytest.importorskip('torch', reason='training needs torch')
 import data_trees  # noqa: E402
 from scipy import stats  # noqa: E402
 
-from reid_ros.cli import train_ablate  # noqa: E402
+from reid_ros.cli import main  # noqa: E402
 from reid_ros.config import ConfigError, config_dir  # noqa: E402
 from reid_ros.train import ablate, curves, gates, loop, saved, settings  # noqa: E402
 from reid_ros.train.gates import Question, claims, moved, paired  # noqa: E402
@@ -202,18 +202,19 @@ def test_the_command_works_off_a_queue_and_prints_the_table(study, worked, tmp_p
     """On the cells that are done: what is added is the command's own part."""
     _, out, _ = worked
     shutil.copytree(out, tmp_path / 'out')
-    parser = argparse.ArgumentParser()
-    train_ablate.add(parser.add_subparsers())
     table = tmp_path / 'table.json'
-    told = ['ablate', str(study / 'queue.yaml'), '--out', str(tmp_path / 'out')]
-    args = parser.parse_args([*told, '--table', str(table)])
-    assert args.call(args) == 0
+    words = ['train', 'ablate', str(study / 'queue.yaml'), '--out', str(tmp_path / 'out')]
+    words += ['--set', 'run.threads=1', '--table', str(table)]
+    assert main(words) == 0
     printed = capsys.readouterr().out
     assert '2 of 2 cells' in printed
+    assert re.search(r'random A4: introduction [+-]0\.\d\d \(\d+ % of 1 below 0\), ', printed)
     assert 'test on final, random: that A4 beats its rivals may not be judged yet' in printed
-    assert json.loads(table.read_text())['command'] == (
-        f'reid_ros train {" ".join(told)} --table {table}'
-    )
+    assert json.loads(table.read_text())['command'] == f'reid_ros {" ".join(words)}'
+    # A setting that changes results asks other questions, which nobody has answered.
+    words[words.index('run.threads=1')] = 'data.frames=1'
+    assert main([*words, '--show']) == 0
+    assert '0 of 2 cells' in capsys.readouterr().out
 
 
 def test_seeds_come_one_after_the_other_and_long_arms_last(study):
