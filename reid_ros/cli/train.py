@@ -74,7 +74,7 @@ def changes(words: Sequence[str]) -> dict[str, Any]:
 def _train(args: argparse.Namespace) -> int:
     from reid_ros.progress import Progress
     from reid_ros.train import settings
-    from reid_ros.train.final import tested
+    from reid_ros.train.final import final_scores
     from reid_ros.train.loop import train
 
     recipe = settings.read(args.recipe, changes(args.set))
@@ -89,7 +89,7 @@ def _train(args: argparse.Namespace) -> int:
     for name, found in done.scores['validation'].items():
         print(line(name, found))
     if args.test:
-        for name, found in tested(folder).items():
+        for name, found in final_scores(folder).items():
             print(line(name, found))
     print(f'results: {folder}')
     return 0

@@ -72,7 +72,8 @@ def _geometry(
 
 def _moved(clip: UInt8Array, matrix: DoubleArray | None) -> UInt8Array:
     if matrix is None:
-        return clip.copy()
+        same: UInt8Array = clip.copy()
+        return same
     size = (clip.shape[2], clip.shape[1])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     moved = np.empty_like(clip)
@@ -103,7 +104,8 @@ def _turned(angle: float) -> DoubleArray:
     """(3, 3) rotation of colours about the axis of greys."""
     axis = np.full((3, 3), 1 / 3)
     cross = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
-    return axis + math.cos(angle) * (np.eye(3) - axis) + math.sin(angle) * cross
+    turned: DoubleArray = axis + math.cos(angle) * (np.eye(3) - axis) + math.sin(angle) * cross
+    return turned
 
 
 def _degrade(

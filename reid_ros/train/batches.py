@@ -40,11 +40,10 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same, with its tensors on a device."""
-        tensors = (part.to(device, non_blocking=True) for part in self._tensors())
-        return Batch(*tensors, self.rows, self.views)
-
-    def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
-        return self.clips, self.people, self.cameras
+        clips, people, cameras = (
+            part.to(device, non_blocking=True) for part in (self.clips, self.people, self.cameras)
+        )
+        return Batch(clips, people, cameras, self.rows, self.views)
 
 
 class Batches(Dataset[Batch]):

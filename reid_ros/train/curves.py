@@ -9,7 +9,10 @@ from pathlib import Path
 from reid_ros.train.checkpoint import State, replaced
 
 PANELS = (
-    ('loss', ('loss', 'identity', 'triplet', 'logit', 'relation', 'feature', 'penalty')),
+    (
+        'loss',
+        ('loss', 'identity', 'triplet', 'contrast', 'logit', 'relation', 'feature', 'penalty'),
+    ),
     ('right', ('right', 'cosine')),
 )
 

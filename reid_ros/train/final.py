@@ -15,7 +15,7 @@ from reid_ros.train.sources import trials
 TEST = 'test.json'
 
 
-def tested(folder: Path, frames: int = 0) -> dict[str, Any]:
+def final_scores(folder: Path, frames: int = 0) -> dict[str, Any]:
     """Scores of a finished training on its `data.test`, by set; kept in test.json.
 
     Args:

@@ -19,17 +19,16 @@ from reid_ros import results
 from reid_ros.train import course, curves, losses, saved, settings
 from reid_ros.train.batches import Batch, Batches, ahead
 from reid_ros.train.checkpoint import Average, State, TrainError, replaced
-from reid_ros.train.clips import Joined, Trial
+from reid_ros.train.clips import Trial
 from reid_ros.train.conflict import cosine
+from reid_ros.train.distillation import Distillation
 from reid_ros.train.hooks import Hook
 from reid_ros.train.nets.network import Answer, Network
-from reid_ros.train.optimiser import Precision, device_of, length, optimiser
+from reid_ros.train.optimiser import Precision, device_of, length, optimiser, placed
 from reid_ros.train.parallel import Team, team
-from reid_ros.train.schedule import Phases
 from reid_ros.train.score import scores
 from reid_ros.train.settings import Recipe
 from reid_ros.train.sources import learnt, trials
-from reid_ros.train.teacher import Teacher
 from reid_ros.train.weights import started
 
 CHECKPOINT = 'last.pt'
@@ -130,8 +129,8 @@ class _Training:
         torch.manual_seed(recipe.run.seed)
         people = int(source.people.max()) + 1
         network = started(recipe, people) if network is None else network
-        self.network = network.to(self._device, memory_format=torch.channels_last)
-        self._distil = _Distillation(recipe, folder, source, self.network, self._device)
+        self.network = placed(network, self._device)
+        self._distil = Distillation(recipe, source, self.network, self._device)
         modules = [self.network, self._distil.projector]
         self._optimiser = optimiser(modules, recipe.optim, self._device)
         self._precision = Precision(recipe.run, self._device)
@@ -205,7 +204,7 @@ class _Training:
         for batch in batches:
             loss = self._loss(batch.to(self._device), step, progress)
             self._watch(loss, step)
-            scaler.scale(loss / len(batches)).backward()
+            scaler.scale(loss / len(batches)).backward()  # type: ignore[no-untyped-call]
         scaler.unscale_(self._optimiser)
         weights = [p for group in self._optimiser.param_groups for p in group['params']]
         norm = length(weights)
@@ -228,6 +227,10 @@ class _Training:
         identity = losses.smoothed_cross_entropy(answer.logits, batch.people, wanted.smoothing)
         triplet = losses.batch_hard_triplet(answer.embedding, batch.people, wanted.margin)
         task = wanted.identity * identity + wanted.triplet * triplet
+        if wanted.contrast:
+            contrast = losses.contrastive(answer.vector, batch.people, wanted.warmth)
+            self._add('contrast', contrast)
+            task = task + wanted.contrast * contrast
         right = (answer.logits.argmax(1) == batch.people).float().mean()
         self._add('identity', identity)
         self._add('triplet', triplet)
@@ -312,9 +315,7 @@ class _Training:
         """The network that is scored and saved: of averaged weights where they are asked for."""
         if self._average is None:
             return self.network
-        return saved.restored(replace(self._recipe, start=''), self._average.state()).to(
-            self._device, memory_format=torch.channels_last
-        )
+        return placed(saved.restored(self._recipe, self._average.state()), self._device)
 
     def _save(self) -> None:
         if not self._team.first:
@@ -357,61 +358,3 @@ class _Training:
         replaced(self._folder / SCORES, lambda half: half.write_text(text, encoding='utf-8'))
         (self._folder / CHECKPOINT).unlink(missing_ok=True)
         return Trained(self._folder, found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Taught:
-    total: Tensor
-    parts: dict[str, Tensor]
-
-
-class _Distillation:
-    """The teacher's part of the loss, and when there is one.
-
-    Attributes:
-        projector: from the student's embedding to the teacher's; only training has it.
-    """
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        folder: Path,
-        source: Joined,
-        network: Network,
-        device: torch.device,
-    ) -> None:
-        self._recipe = recipe
-        self._phases = Phases(recipe.distil, lambda done: course.rate(recipe.optim, done))
-        self._teacher: Teacher | None = None
-        self.projector: nn.Module = nn.Identity()
-        if not recipe.distil.teacher or recipe.distil.schedule == 'none':
-            return
-        self._teacher = Teacher(recipe, source, device)
-        with torch.random.fork_rng(devices=[]):
-            self.projector = nn.Linear(network.width, self._teacher.width, bias=False).to(device)
-
-    @property
-    def calls(self) -> int:
-        """How often the teacher's network has run."""
-        return self._teacher.calls if self._teacher else 0
-
-    def terms(self, answer: Answer, batch: Batch, progress: float) -> _Taught | None:
-        """The weighted terms; None where the teacher has nothing to say yet."""
-        if self._teacher is None or not self._phases.active(progress):
-            return None
-        wanted = self._recipe.distil
-        weights = self._phases.weights(progress).times(wanted)
-        told = self._teacher.answers(batch)
-        parts: dict[str, Tensor] = {}
-        if weights.logit:
-            parts['logit'] = losses.logit_kl(answer.logits, told.logits, wanted.temperature)
-        if weights.relation:
-            parts['relation'] = losses.relation(answer.embedding, told.embedding)
-        if weights.feature:
-            projected = self.projector(answer.embedding.float())
-            parts['feature'] = losses.feature(projected, told.embedding)
-        total = sum(
-            (getattr(weights, name) * value for name, value in parts.items()),
-            torch.zeros((), device=answer.embedding.device),
-        )
-        return _Taught(total, parts)

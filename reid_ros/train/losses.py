@@ -40,6 +40,30 @@ def batch_hard_triplet(embeddings: Tensor, labels: Tensor, margin: float) -> Ten
         return (functional.softplus(gap) if margin < 0 else functional.relu(gap + margin)).mean()
 
 
+def contrastive(vectors: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Each clip's own among all others of the batch (Khosla et al., NeurIPS 2020, eq. 2, out).
+
+    A batch-hard triplet loss from random weights draws all vectors into one point; this one
+    does not, for every pair of strangers pushes.
+
+    Args:
+        vectors: (n, d), brought to unit length here.
+        labels: (n,) people. A clip without another of its person is left out; with none left the
+            loss is 0, with a gradient of 0.
+        temperature: that cosines are divided by.
+    """
+    with _exact(vectors):
+        unit = functional.normalize(_wide(vectors))
+        itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+        own = (labels[:, None] == labels[None, :]) & ~itself
+        whole = own.any(1)
+        if not bool(whole.any()):
+            return unit.sum() * 0.0
+        cosines = (unit @ unit.T / temperature).masked_fill(itself, -torch.inf)
+        likely = functional.log_softmax(cosines, 1).masked_fill(~own, 0.0)
+        return -(likely.sum(1)[whole] / own.sum(1)[whole]).mean()
+
+
 def logit_kl(student: Tensor, teacher: Tensor, temperature: float) -> Tensor:
     """T^2 mean_n sum_c p_t log(p_t / p_s) of (n, people) logits (Hinton et al., 2015)."""
     with _exact(student):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reid_ros.train.checkpoint import TrainError
+from reid_ros.train.nets.network import Network
 from reid_ros.train.settings import OptimConfig, RunConfig
 
 NUMBERS = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
@@ -38,6 +39,13 @@ def device_of(run: RunConfig) -> torch.device:
     if run.device == 'cpu' or not torch.cuda.is_available():
         return torch.device('cpu')
     return torch.device('cuda', torch.cuda.current_device())
+
+
+def placed(network: Network, device: torch.device) -> Network:
+    """The same network on a device, in the memory order in which convolutions are fastest."""
+    # torch's own type stubs do not know the argument.
+    moved: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 class Precision:

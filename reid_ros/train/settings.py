@@ -132,6 +132,11 @@ class LossConfig:
     smoothing: float = setting(0.1, 'of the cross-entropy with labels', 0.0, 0.9)
     identity: float = setting(1.0, 'weight of the cross-entropy', 0.0, 1000.0)
     triplet: float = setting(1.0, 'weight of the batch-hard triplet loss', 0.0, 1000.0)
+    contrast: float = setting(
+        0.0, 'weight of the supervised contrastive loss; learns from nothing where triplets '
+        'collapse', 0.0, 1000.0,
+    )  # fmt: skip
+    warmth: float = setting(0.1, 'temperature of the contrastive loss', 0.001, 10.0)
     margin: float = setting(-1.0, 'of the triplet loss; below 0 = soft margin', -1.0, 100.0)
 
 
