@@ -47,6 +47,17 @@ setup(
             'onnxruntime>=1.15',
             'rosbags>=0.11.7',
         ],
+        # For `reid_ros train`, `prune` and `export`, never on a robot.
+        'train': [
+            'torch>=2.6',
+            'torch-pruning>=1.6',
+            'safetensors>=0.4',
+            'onnx',
+            'onnxscript>=0.5',
+            'onnxruntime>=1.15',
+            'matplotlib',
+            'tensorboard',
+        ],
         'test': ['pytest'],
     },
     zip_safe=True,

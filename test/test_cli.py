@@ -113,6 +113,18 @@ def test_a_missing_package_is_named_with_the_command_that_installs_it(module, tm
     assert 'Traceback' not in done.stderr
 
 
+def test_training_without_torch_says_how_to_get_it(tmp_path):
+    (tmp_path / 'torch.py').write_text(
+        'raise ModuleNotFoundError("No module named \'torch\'", name="torch")'
+    )
+    (tmp_path / 'recipe.yaml').write_text('{}')
+    words = ('train', 'run', str(tmp_path / 'recipe.yaml'), '--out', str(tmp_path / 'out'))
+    done = command(*words, env={'PYTHONPATH': str(tmp_path)})
+    assert done.returncode == 1
+    assert 'reid_ros[train]' in done.stderr
+    assert not (tmp_path / 'out').exists()
+
+
 def test_a_bug_is_not_dressed_up_as_a_missing_package(tmp_path):
     (tmp_path / 'onnxruntime.py').write_text('import no_such_thing_at_all')
     done = command('models', 'check', 'yolox_nano', env={'PYTHONPATH': str(tmp_path)})

@@ -107,6 +107,12 @@ def test_nothing_that_pip_installs_unasked_hides_what_ros_brings():
     }  # fmt: skip
 
 
+def test_a_robot_installs_no_torch_and_a_training_machine_does():
+    extras = {k: names(v) for k, v in ast.literal_eval(SETUP['extras_require']).items()}
+    assert {'torch', 'torch-pruning', 'safetensors'} <= extras['train']
+    assert not extras['standalone'] & {'torch', 'timm', 'safetensors', 'matplotlib'}
+
+
 def test_colcon_test_finds_pytest():
     """Named only in package.xml, `colcon test` would run nothing and report success."""
     assert 'pytest' in names(ast.literal_eval(SETUP['extras_require'])['test'])

@@ -88,6 +88,15 @@ PACKAGES = (
     ),
 )
 
+TRAINING = (
+    'torch', 'torch_pruning', 'safetensors', 'onnx', 'onnxscript', 'matplotlib', 'tensorboard',
+)  # fmt: skip
+"""What `train`, `prune` and `export` need besides; no robot does, so nobody is told they miss."""
+GET_TRAINING = (
+    "pip install 'reid_ros[train]', on the machine that trains and not on the robot; without a "
+    'GPU, before it: pip install torch --index-url https://download.pytorch.org/whl/cpu'
+)
+
 
 def findings(env: Mapping[str, str]) -> tuple[list[Finding], frozenset[str]]:
     """What there is to say, and the modules that cannot be imported."""
@@ -216,7 +225,7 @@ def how_to_get(module: str) -> str:
     for package in PACKAGES:
         if package.module == module:
             return package.get
-    return ''
+    return GET_TRAINING if module in TRAINING else ''
 
 
 def in_container(root: Path = Path('/')) -> bool:
