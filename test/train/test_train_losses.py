@@ -98,6 +98,36 @@ def test_a_batch_without_any_triplet_costs_nothing_and_still_has_a_gradient(labe
     assert torch.equal(x.grad, torch.zeros(4, 3, dtype=torch.float64))
 
 
+def loop_contrast(x, labels, temperature):
+    """One clip after the other among all others."""
+    x, found = unit(x), []
+    for a in range(len(x)):
+        others = [b for b in range(len(x)) if b != a]
+        own = [b for b in others if labels[b] == labels[a]]
+        total = sum(math.exp(float(x[a] @ x[b]) / temperature) for b in others)
+        if own:
+            found.append(
+                -sum(float(x[a] @ x[b]) / temperature - math.log(total) for b in own) / len(own)
+            )
+    return sum(found) / len(found)
+
+
+@pytest.mark.parametrize('temperature', [0.1, 1.0])
+def test_the_contrastive_loss_finds_own_clips_among_all_others(temperature):
+    x = drawn(6, 5)
+    wanted = loop_contrast(x.numpy(), LABELS, temperature)
+    found = losses.contrastive(x, torch.tensor(LABELS), temperature)
+    assert float(found) == pytest.approx(wanted, rel=1e-9)
+
+
+def test_a_batch_without_any_pair_has_no_contrast_and_still_a_gradient():
+    x = drawn(3, 5).requires_grad_()
+    found = losses.contrastive(x, torch.arange(3), 0.1)
+    found.backward()
+    assert float(found.detach()) == 0.0
+    assert torch.equal(x.grad, torch.zeros_like(x))
+
+
 @pytest.mark.parametrize('temperature', [1.0, 4.0, 10.0])
 def test_the_logit_term_is_the_divergence_from_the_teacher(temperature):
     s, t = drawn(6, 4, scale=3.0), drawn(6, 4, label='teacher', scale=3.0)
@@ -151,6 +181,7 @@ def test_no_gradient_reaches_the_teacher(term):
     'loss',
     [
         *[lambda s, f=f: f(s, drawn(6, 5, label='teacher')) for f in TERMS.values()],
+        lambda s: losses.contrastive(s, torch.tensor(LABELS), 0.2),
         lambda s: losses.batch_hard_triplet(s, torch.tensor(LABELS), -1.0),
         lambda s: losses.batch_hard_triplet(s, torch.tensor(LABELS), 0.7),
         lambda s: losses.smoothed_cross_entropy(s, torch.tensor([0, 1, 2, 3, 4, 0]), 0.1),
