@@ -36,6 +36,8 @@ SCORES = 'scores.json'
 FIFTHS = 5
 FIRST_LOSSES = 20
 """Steps whose mean loss later ones are held against."""
+SHOW_S = 30.0
+"""Least seconds between two drawings of the curves, but for those at scores."""
 _FADE = 0.95  # of the running mean of the loss
 
 Tell = Callable[[int], None]
@@ -139,7 +141,7 @@ class _Training:
         )
         torch.manual_seed(recipe.run.seed + 1)
         self._state = State()
-        self._events = curves.Events(folder)
+        self._events, self._shown = curves.Events(folder), time.monotonic()
         self._first: list[float] = []
         self._mean = math.nan
         self._sums: dict[str, float] = {}
@@ -308,6 +310,7 @@ class _Training:
         return found
 
     def _show(self) -> None:
+        self._shown = time.monotonic()
         curves.write(self._folder, self._state)
         self._events.write(self._state)
 
@@ -332,7 +335,8 @@ class _Training:
             'sums': self._sums,
         }
         self._state.save(self._folder / CHECKPOINT)
-        self._show()
+        if time.monotonic() - self._shown >= SHOW_S:
+            self._show()
 
     def _finish(self) -> Trained:
         self._save()

@@ -84,10 +84,10 @@ class Spoil(Hook):
     """Adds something to the loss from a progress on."""
 
     def __init__(self, begin, value):
-        self.begin, self.value = begin, value
+        self.since, self.value = begin, value
 
     def penalty(self, network, progress):
-        return torch.tensor(self.value) if progress >= self.begin else None
+        return torch.tensor(self.value) if progress >= self.since else None
 
 
 def same(a, b):
