@@ -1,6 +1,7 @@
 """Encoders: the published sizes, the published answers, and what training and pruning need."""
 
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -338,6 +339,13 @@ def test_a_network_hands_cameras_to_an_encoder_that_looks_at_them(name):
         there = network(clips, torch.tensor([0, 5])).vector
     assert torch.equal(here[0], there[0])
     assert torch.equal(here[1], there[1]) == (side == 0)
+
+
+def test_without_timm_only_its_own_names_are_refused(monkeypatch):
+    monkeypatch.setitem(sys.modules, 'timm', None)
+    with pytest.raises(ReidError, match="'pip install timm', or choose another"):
+        made('timm:resnet18')
+    assert made('resnet18').width == 512
 
 
 def test_every_name_is_listed():
