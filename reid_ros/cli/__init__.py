@@ -14,7 +14,7 @@ from reid_ros.types import ReidError
 # arguments that returns the exit status. Heavy imports stay inside that function.
 VERBS = (
     'demo', 'run', 'evaluate', 'world', 'bag', 'node', 'models', 'gallery', 'calibrate', 'doctor',
-    'bench', 'train',
+    'bench', 'train', 'prune', 'export',
 )  # fmt: skip
 
 
