@@ -7,9 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip('torch', reason='training needs torch')
@@ -96,12 +94,12 @@ def same(a, b):
 
 
 def test_a_few_people_are_learnt(recipe, tmp_path):
-    done = train(recipe(optim__steps=60, run__score_steps=1000), tmp_path)
+    done = train(recipe(optim__steps=40, run__score_steps=1000), tmp_path)
     with (tmp_path / 'curves.csv').open() as file:
         rows = list(csv.DictReader(file))
     assert float(rows[-1]['right']) > 0.9
     assert float(rows[-1]['loss']) < 0.7 * float(rows[0]['loss'])
-    assert done.scores['steps'] == 60
+    assert done.scores['steps'] == 40
 
 
 def test_the_folder_holds_recipe_weights_scores_and_curves(finished):
@@ -179,7 +177,7 @@ def test_a_loss_that_is_no_number_stops_with_the_last_good_checkpoint(recipe, tm
 
 def test_a_growing_loss_stops(recipe, tmp_path):
     with pytest.raises(Diverged, match='the loss has grown from'):
-        train(recipe(optim__steps=200), tmp_path, hooks=[Spoil(0.2, 500.0)])
+        train(recipe(optim__steps=50), tmp_path, hooks=[Spoil(0.5, 500.0)])
 
 
 def test_bfloat16_learns_nearly_the_same(recipe, finished, tmp_path):
@@ -251,4 +249,4 @@ def test_two_processes_learn_one_network(path, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.count('rank-1') == 1, 'the first process alone reports'
-    assert np.isfinite(saved.weights(Path(tmp_path))['embed.weight']).all()
+    assert torch.isfinite(saved.weights(tmp_path)['embed.weight']).all()
