@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import nn
 
 from reid_ros.train import saved
+from reid_ros.train.nets import weights as pretrained
 from reid_ros.train.nets.network import Network
 from reid_ros.train.settings import Recipe
 
@@ -20,9 +21,12 @@ def started(recipe: Recipe, people: int) -> Network:
 
     Raises:
         TrainError: the start is no finished training.
+        ReidError: pretrained weights that are missing, or of another network.
     """
     if not recipe.start:
-        return Network(recipe.net, people, (recipe.data.height, recipe.data.width))
+        made = Network(recipe.net, people, (recipe.data.height, recipe.data.width))
+        pretrained.load(made.encoder, recipe.net)
+        return made
     network = saved.load(Path(recipe.start).expanduser())
     network.classifier = nn.Linear(network.width, people, bias=False)
     nn.init.normal_(network.classifier.weight, std=0.001)

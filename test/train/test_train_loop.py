@@ -237,10 +237,10 @@ def test_a_wrong_setting_is_named(path, tmp_path, capsys, word, message):
 
 def test_two_processes_learn_one_network(path, tmp_path):
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONWARNINGS': 'ignore'}
+    launcher = ['-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
     words = ['-m', 'reid_ros', 'train', 'run', str(path), '--out', str(tmp_path), '--quiet']
     done = subprocess.run(
-        [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc-per-node=2']
-        + [*words, '--set', 'optim.steps=3'],
+        [sys.executable, *launcher, *words, '--set', 'optim.steps=3'],
         capture_output=True,
         text=True,
         timeout=120,
