@@ -157,9 +157,7 @@ def test_erasing_hides_the_same_part_of_every_frame():
     assert 0.01 < min(shares) < max(shares) < 0.36
 
 
-@pytest.mark.parametrize(
-    'name', ['blur', 'coarse', 'noise', 'jpeg', 'colour', 'channel', 'shift']
-)
+@pytest.mark.parametrize('name', ['blur', 'coarse', 'noise', 'jpeg', 'colour', 'channel', 'shift'])
 def test_every_kind_of_change_changes_something(name):
     clip = np.random.default_rng(0).integers(0, 256, (1, 64, 32, 3), np.uint8)
     done = augment(clip, replace(STILL, **{name: 1}), np.random.default_rng(3))
