@@ -9,7 +9,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from reid_ros.cli import bench_appearance, bench_identity, bench_openset, bench_render, bench_world
+from reid_ros.cli import (
+    bench_appearance,
+    bench_footage,
+    bench_identity,
+    bench_openset,
+    bench_render,
+    bench_world,
+)
 from reid_ros.cli.arguments import number
 from reid_ros.types import ReidError
 
@@ -25,6 +32,7 @@ def add(verbs: Any) -> None:
     _add_pipeline(parts)
     _add_node(parts)
     bench_appearance.add(parts)
+    bench_footage.add(parts)
     bench_identity.add(parts)
     bench_openset.add(parts)
     bench_render.add(parts)
