@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from reid_ros.train import losses
 from reid_ros.train.batches import Batch
-from reid_ros.train.nets.network import Network
+from reid_ros.train.nets.network import Answer, Network
 from reid_ros.train.prune.graph import Width
 from reid_ros.train.settings import LossConfig, PruneConfig
 from reid_ros.world.seeds import generator
@@ -109,12 +109,7 @@ def taylor(
         for batch in batches:
             maps.forget()
             answer = model(batch.clips, batch.cameras)
-            cost = loss.identity * losses.smoothed_cross_entropy(
-                answer.logits, batch.people, loss.smoothing
-            )
-            cost = cost + loss.triplet * losses.batch_hard_triplet(
-                answer.embedding, batch.people, loss.margin
-            )
+            cost = _task(answer, batch.people, loss)
             model.zero_grad(set_to_none=True)
             cost.backward()  # type: ignore[no-untyped-call]
             for width in found:
@@ -158,6 +153,15 @@ def disorder(values: Tensor, bins: int) -> Tensor:
     counts = torch.zeros(bins, values.shape[1]).scatter_add_(0, place, torch.ones_like(values))
     found: Tensor = torch.special.entr(counts / len(values)).sum(0)
     return found
+
+
+def _task(answer: Answer, people: Tensor, loss: LossConfig) -> Tensor:
+    """What the loop makes smaller, without a teacher."""
+    cost = loss.identity * losses.smoothed_cross_entropy(answer.logits, people, loss.smoothing)
+    cost = cost + loss.triplet * losses.batch_hard_triplet(answer.embedding, people, loss.margin)
+    if loss.contrast:
+        cost = cost + loss.contrast * losses.contrastive(answer.vector, people, loss.warmth)
+    return cost
 
 
 def _by_channel(values: Tensor, at: Tensor) -> Tensor:
