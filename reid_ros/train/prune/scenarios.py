@@ -81,7 +81,12 @@ class Stage:
 
 
 def scenario(
-    name: str, source: Recipe, target: Recipe, prune: PruneConfig, merged: float = 2.0
+    name: str,
+    source: Recipe,
+    target: Recipe,
+    prune: PruneConfig,
+    merged: float = 2.0,
+    retrain: float = 1.0,
 ) -> Stage:
     """The last stage of a scenario; its `start` leads back to the first.
 
@@ -98,6 +103,7 @@ def scenario(
         source, target: trainings on either; the network is the source's.
         prune: how.
         merged: by how much more steps a training that stands for two has.
+        retrain: share of the source's steps that a pruned network is retrained there.
 
     Raises:
         PruneError: no such scenario, or S4 with psfp.
@@ -106,6 +112,8 @@ def scenario(
     net, soft = source.net.encoder, prune.criterion == 'psfp'
     how = f'{net}-{prune.criterion}'
     first = Stage(f'{net}-source', source)
+    steps = max(1, round(source.optim.steps * retrain))
+    again = replace(source, optim=replace(source.optim, steps=steps))
     if name == 'dense':
         return Stage(f'{net}-dense', target, first)
     if name not in SCENARIOS or (name == 'S4' and soft):
@@ -118,7 +126,7 @@ def scenario(
         steps = round(target.optim.steps * merged)
         on_target = replace(on_target, optim=replace(target.optim, steps=steps))
     if name == 'S1':
-        cut = Stage(f'{how}-S1-cut', replace(source, prune=prune), first, prunes=True)
+        cut = Stage(f'{how}-S1-cut', replace(again, prune=prune), first, prunes=True)
         return Stage(f'{how}-S1', target, cut)
     if name == 'S2':
         # By FLOPs, half of what goes; by filters, half of the iterations.
@@ -127,7 +135,7 @@ def scenario(
             flops=0.5 * (1.0 + prune.flops) if prune.flops else 0.0,
             iterations=max(1, prune.iterations // 2),
         )
-        cut = Stage(f'{how}-S2-cut', replace(source, prune=half), first, prunes=True)
+        cut = Stage(f'{how}-S2-cut', replace(again, prune=half), first, prunes=True)
         tuned = cut if soft else Stage(f'{how}-S2-tuned', target, cut)
         return Stage(f'{how}-S2', on_target, tuned, prunes=True)
     if name == 'S3' and not soft:

@@ -57,6 +57,12 @@ class QueueConfig:
     merged: float = setting(
         2.0, 'steps of a training that stands for two, of one training', 1.0, 10.0
     )
+    retrain: float = setting(
+        1.0,
+        "share of the source's steps for which a pruned network is retrained there",
+        0.01,
+        10.0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,7 @@ def read(path: Path, changes: Mapping[str, Any] | None = None) -> list[Part]:
                 first = settings.read(path.parent / whole.source, common)
                 then = settings.read(path.parent / whole.target, {**common, **targets[target]})
                 how = replace(block.prune, criterion=criterion)
-                stage = scenario(name, first, then, how, whole.merged)
+                stage = scenario(name, first, then, how, whole.merged, whole.retrain)
                 kind = DENSE if name == DENSE else criterion
                 part = Part(net, kind, name, target, seed, how, stage)
                 parts.setdefault(part.name, part)

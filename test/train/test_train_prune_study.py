@@ -1,0 +1,350 @@
+"""Pruned trainings and the study, from rendered people to the table."""
+
+import json
+import shutil
+
+import pytest
+import yaml
+
+torch = pytest.importorskip('torch', reason='training needs torch')
+pytest.importorskip('torch_pruning', reason='pruning needs torch-pruning')
+
+from reid_ros.cli import prune as verb  # noqa: E402
+from reid_ros.config import ConfigError  # noqa: E402
+from reid_ros.train import loop, saved, settings  # noqa: E402
+from reid_ros.train.loop import train  # noqa: E402
+from reid_ros.train.prune import PruneError, clock, plan, study  # noqa: E402
+from reid_ros.train.prune.cost import flops  # noqa: E402
+from reid_ros.train.prune.plan import pruned  # noqa: E402
+from reid_ros.train.prune.scenarios import scenario  # noqa: E402
+from reid_ros.train.prune.table import table  # noqa: E402
+
+pytestmark = pytest.mark.slow
+torch.set_num_threads(1)
+
+SOURCE = """
+data:
+  sets:
+    few: {people: 4, cameras: 2, seen_by: 2, frames: 1, seed: 1, kinds: [corridor]}
+    others: {first: 10, people: 4, cameras: 2, seen_by: 2, frames: 1, seed: 2, kinds: [corridor]}
+    chosen:
+      {split: validation, people: 4, cameras: 2, seen_by: 2, frames: 1, seed: 2, kinds: [corridor]}
+  train: [few]
+  validation: [chosen]
+  test: [chosen]
+  height: 32
+  width: 16
+  people: 4
+  clips: 2
+  frames: 1
+  score_frames: 1
+  workers: 0
+net: {encoder: mobile_s, embed: 24}
+augment: {erase: 0.0, pad: 1}
+optim: {steps: 4, rate: 3.0e-3}
+prune: {flops: 0.6, scope: all, round: 8, between: 2, every: 1, batches: 2}
+run: {device: cpu, log_steps: 2, score_steps: 1000, save_s: 1000.0, threads: 1}
+"""
+TARGET = 'base: source.yaml\ndata: {train: [others]}\n'
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+    """The recipes, and a folder of pictures that are drawn once."""
+    folder = tmp_path_factory.mktemp('prune')
+    cache = f'\n  cache: {folder / "cache"}\n'
+    (folder / 'source.yaml').write_text(SOURCE.replace('\n  height', f'{cache}  height'))
+    (folder / 'target.yaml').write_text(TARGET)
+    return folder
+
+
+@pytest.fixture(scope='module')
+def start(place, tmp_path_factory):
+    """A finished training of the source."""
+    return train(settings.read(place / 'source.yaml'), tmp_path_factory.mktemp('start')).folder
+
+
+@pytest.fixture
+def recipe(place, start):
+    def read(**changes):
+        named = {name.replace('__', '.'): value for name, value in changes.items()}
+        return settings.read(place / 'source.yaml', {'start': str(start), **named})
+
+    return read
+
+
+def state(folder):
+    return saved.load(folder).state_dict()
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+class Stop(Exception):
+    """What ends a training in the midst of it."""
+
+
+def stop_after(number):
+    done = []
+
+    def tell(steps):
+        done.append(steps)
+        if sum(done) >= number:
+            raise Stop
+
+    return tell
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'prune__criterion': 'taylor', 'prune__iterations': 2},
+        {'prune__criterion': 'psfp', 'prune__settle': 0.6},
+        {'prune__criterion': 'auto_balanced'},
+    ],
+)
+def test_a_pruned_training_loads_and_goes_on_after_a_stop(recipe, tmp_path, changes):
+    wanted = recipe(**changes)
+    told = []
+    whole = pruned(wanted, tmp_path / 'whole', told.append)
+    assert sum(told) == plan.updates(wanted)
+    network = saved.load(whole.folder)
+    facts = json.loads((whole.folder / plan.FACTS).read_text())
+    assert abs(facts['share'] - 0.6) <= 0.02
+    assert flops(network) == pytest.approx(1e9 * facts['gflops'])
+    assert all(kept % 8 == 0 or kept == count for kept, count in facts['widths'].values())
+    saving = recipe(**changes, run__save_s=0.0)
+    with pytest.raises(Stop):
+        pruned(saving, tmp_path / 'twice', stop_after(3))
+    pruned(wanted, tmp_path / 'twice')
+    assert same(state(tmp_path / 'whole'), state(tmp_path / 'twice'))
+    before = (whole.folder / saved.WEIGHTS).stat().st_mtime_ns
+    assert pruned(wanted, whole.folder).scores == whole.scores
+    assert (whole.folder / saved.WEIGHTS).stat().st_mtime_ns == before
+
+
+def test_half_the_filters_of_a_pruned_network_can_go_again(recipe, tmp_path):
+    first = pruned(recipe(prune__flops=0.7), tmp_path / 'first').folder
+    then = pruned(recipe(start=str(first), prune__flops=0.5), tmp_path / 'then').folder
+    assert abs(plan.facts(then)['share'] - 0.5) <= 0.02, 'of the whole network'
+
+
+def test_nothing_to_start_from_is_refused(recipe, tmp_path):
+    with pytest.raises(PruneError, match='start: names no training'):
+        pruned(recipe(start=''), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('name', 'criterion', 'stages'),
+    [
+        ('dense', 'l1', ['source', 'dense']),
+        ('S1', 'l1', ['source', 'l1-S1-cut', 'l1-S1']),
+        ('S2', 'l1', ['source', 'l1-S2-cut', 'l1-S2-tuned', 'l1-S2']),
+        ('S3', 'l1', ['source', 'dense', 'l1-S3']),
+        ('S4', 'l1', ['source', 'l1-S4']),
+        ('S1', 'psfp', ['source', 'psfp-S1-cut', 'psfp-S1']),
+        ('S2', 'psfp', ['source', 'psfp-S2-cut', 'psfp-S2']),
+        ('S3', 'psfp', ['source', 'psfp-S3']),
+    ],
+)
+def test_a_scenario_is_its_trainings_in_order(place, name, criterion, stages):
+    source = settings.read(place / 'source.yaml')
+    target = settings.read(place / 'target.yaml')
+    prune = settings.PruneConfig(criterion=criterion)
+    last = scenario(name, source, target, prune)
+    assert [stage.name for stage in last.stages] == [f'mobile_s-{part}' for part in stages]
+    where = [stage.recipe.data.train for stage in last.stages]
+    assert where == sorted(where), 'the source first'
+    assert last.recipe.data.train == ('others',)
+    cuts = [stage for stage in last.stages if stage.prunes]
+    assert len(cuts) == {'dense': 0, 'S2': 2}.get(name, 1)
+    assert not cuts or cuts[-1].recipe.prune.flops == 0.5
+    assert all(stage.recipe.optim.steps == 4 for stage in last.stages[:-1])
+    merged = criterion == 'psfp' and name != 'S1'
+    assert last.recipe.optim.steps == (8 if merged else 4), 'one training for two'
+
+
+def test_retraining_on_the_source_may_be_shorter(place):
+    source = settings.read(place / 'source.yaml')
+    last = scenario('S1', source, source, settings.PruneConfig(), retrain=0.5)
+    assert [stage.recipe.optim.steps for stage in last.stages] == [4, 2, 4]
+
+
+def test_soft_pruning_has_no_fourth_scenario(place):
+    source = settings.read(place / 'source.yaml')
+    with pytest.raises(PruneError, match='psfp has no S4'):
+        scenario('S4', source, source, settings.PruneConfig(criterion='psfp'))
+
+
+def test_what_is_learnt_alike_has_one_folder(place):
+    source = settings.read(place / 'source.yaml')
+    one, other = (settings.read(place / 'target.yaml', {'optim.steps': s}) for s in (4, 5))
+    first = scenario('S1', source, one, settings.PruneConfig())
+    then = scenario('S1', source, other, settings.PruneConfig())
+    assert first.key != then.key
+    assert first.start.key == then.start.key
+    third = scenario('S1', source, other, settings.PruneConfig(flops=0.4))
+    assert third.start.key != then.start.key
+    assert third.start.start.key == then.start.start.key
+    quick = settings.read(place / 'source.yaml', {'run.threads': 2})
+    assert scenario('S1', quick, one, settings.PruneConfig()).key == first.key
+
+
+QUEUE = {
+    'source': 'source.yaml',
+    'target': 'target.yaml',
+    'merged': 1.0,
+    'targets': {'other': {'data.train': ['others']}},
+    'blocks': [
+        {'nets': ['mobile_s'], 'scenarios': ['dense'], 'targets': ['other']},
+        {
+            'nets': ['mobile_s'], 'criteria': ['l1', 'psfp'], 'scenarios': ['S3'],
+            'targets': ['other'],
+            'prune': {'flops': 0.6, 'scope': 'all', 'round': 8, 'every': 1},
+        },
+    ],
+}  # fmt: skip
+
+
+def test_a_study_from_people_to_the_table(place, tmp_path, capsys, monkeypatch):
+    """Three cells share what they begin with; a second run has nothing left to do."""
+    (place / 'queue.yaml').write_text(yaml.safe_dump(QUEUE))
+    out, result = tmp_path / 'out', tmp_path / 'result.json'
+    arguments = argparse_of(
+        'study', str(place / 'queue.yaml'), '--out', str(out), '--table', str(result)
+    )
+    monkeypatch.setattr(clock, 'ROUNDS', 2)
+    assert arguments.call(arguments) == 0
+    content = json.loads(result.read_text())
+    assert content['done'] == '3 of 3 cells'
+    assert content['failed'] == {}
+    whole, l1, psfp = content['rows']
+    assert (whole['criterion'], whole['share']) == ('dense', 1.0)
+    for row in (l1, psfp):
+        assert abs(row['share'] - 0.6) <= 0.02
+        assert row['ms'] > 0.0
+        assert row['rank-1 - dense'] == pytest.approx(row['rank-1'] - whole['rank-1'], abs=0.02)
+        assert row['gates'], 'four people prove nothing'
+    trained = sorted(path.parent.name.rsplit('-', 1)[0] for path in out.rglob(saved.WEIGHTS))
+    assert trained == ['mobile_s-dense', 'mobile_s-l1-S3', 'mobile_s-psfp-S3', 'mobile_s-source']
+    said = capsys.readouterr()
+    assert 'psfp' in said.out
+    assert said.err.count('rank-1') == 3
+    assert arguments.call(arguments) == 0
+    assert capsys.readouterr().err == ''
+    # A changed recipe asks another question.
+    parts = study.read(place / 'queue.yaml', {'optim.steps': 3})
+    assert study.document(parts, out, '')['done'] == '0 of 3 cells'
+
+
+def argparse_of(*words):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    verb.add(parser.add_subparsers())
+    return parser.parse_args(['prune', *words])
+
+
+def test_a_study_notes_what_fails_and_goes_on(place, tmp_path):
+    changed = {**QUEUE, 'blocks': [
+        {'nets': ['osnet_x0_25'], 'scenarios': ['S4'], 'targets': ['other'],
+         'prune': {'flops': 0.1, 'scope': 'inner'}},
+    ]}  # fmt: skip
+    (place / 'failing.yaml').write_text(yaml.safe_dump(changed))
+    parts = study.read(place / 'failing.yaml', {'optim.steps': 1, 'data.validation': []})
+    (record,) = study.run(parts, tmp_path)
+    assert '0.100 of the FLOPs cannot be had' in record['failed']
+    assert study.document(parts, tmp_path, '')['failed'] == {parts[0].name: record['failed']}
+
+
+@pytest.mark.parametrize(
+    ('change', 'error'),
+    [
+        ({'source': ''}, 'names no source'),
+        ({'blocks': []}, 'expected a list of cells'),
+        ({'blocks': [{'nets': ['mobile_s'], 'targets': ['oter']}]}, "did you mean 'other'"),
+        ({'blocks': [{'nets': ['mobile_s'], 'targets': ['other'], 'scenarios': ['S9']}]}, "'S9'"),
+        ({'blocks': [{'net': ['mobile_s']}]}, "did you mean 'nets'"),
+        ({'targets': ['other']}, 'expected names'),
+    ],
+)
+def test_a_wrong_queue_is_refused(place, change, error):
+    (place / 'wrong.yaml').write_text(yaml.safe_dump({**QUEUE, **change}))
+    with pytest.raises(ConfigError, match=error):
+        study.read(place / 'wrong.yaml')
+
+
+def test_the_verb_prunes_a_training_as_it_was_trained(start, tmp_path, capsys):
+    arguments = argparse_of(
+        'run', str(start), '--out', str(tmp_path / 'out'), '--flops', '0.7', '--scope', 'all',
+        '--round', '1', '--set', 'optim.steps=2',
+    )  # fmt: skip
+    assert arguments.call(arguments) == 0
+    said = capsys.readouterr().out
+    assert '% of the FLOPs' in said
+    assert 'chosen: rank-1' in said
+    recipe = saved.recipe(tmp_path / 'out')
+    assert (recipe.prune.criterion, recipe.prune.flops, recipe.prune.round) == ('l1', 0.7, 1)
+    scores = json.loads((tmp_path / 'out' / loop.SCORES).read_text())
+    assert '--flops 0.7' in scores['command']
+
+
+def test_a_folder_that_was_half_ranked_begins_as_it_did(recipe, tmp_path):
+    """What was removed is kept beside the checkpoint, so a resumed run cannot remove other."""
+    wanted = recipe(prune__criterion='random')
+    with pytest.raises(Stop):
+        pruned(wanted, tmp_path / 'one', stop_after(2))
+    begin = tmp_path / 'one' / plan.BEGIN
+    assert begin.is_file()
+    shutil.copytree(tmp_path / 'one', tmp_path / 'other')
+    (tmp_path / 'other' / loop.CHECKPOINT).unlink()
+    one, other = (pruned(wanted, tmp_path / name).folder for name in ('one', 'other'))
+    assert same(state(one), state(other))
+
+
+def record(**changes):
+    found = {
+        'net': 'resnet18', 'criterion': 'l1', 'scenario': 'S1', 'target': 'yard', 'seed': 0,
+        'scope': 'inner', 'asked': 0.5, 'share': 0.501, 'gflops': 0.3, 'parameters': 5_000_000,
+        'shape': 'small', 'updates': 100, 'train_s': 10.0, 'moved': 0.1,
+        'test': {'people': {'rank-1': 60.0, 'mAP': 50.0, 'people': 300, 'queries': 3600,
+                            'intervals': {'rank-1': [58.0, 62.0]}}},
+    }  # fmt: skip
+    found['test'] = {'people': {**found['test']['people'], **changes.pop('test', {})}}
+    return {**found, **changes}
+
+
+def whole(**changes):
+    return record(criterion='dense', scenario='dense', scope='', asked=1.0, share=1.0,
+                  shape='large', **changes)  # fmt: skip
+
+
+def test_a_row_is_paired_with_the_whole_network_of_its_seed():
+    records = [
+        whole(test={'rank-1': 61.0}), whole(seed=1, test={'rank-1': 65.0}),
+        whole(seed=2, test={'rank-1': 63.0}),
+        record(), record(seed=1, test={'rank-1': 62.0}), record(seed=2, test={'rank-1': 64.0}),
+    ]  # fmt: skip
+    dense, cut = table(records, {'small': 2.0, 'large': 3.5})
+    assert cut['rank-1'] == 62.0
+    assert cut['rank-1 spread'] == 2.0
+    assert cut['rank-1 - dense'] == -1.0
+    assert cut['times faster'] == 1.75
+    assert cut['ms'] == 2.0
+    assert cut['gates'] == dense['gates'] == []
+
+
+@pytest.mark.parametrize(
+    ('records', 'gate'),
+    [
+        ([record()], 'no whole network beside it yet'),
+        ([record(), whole(test={'rank-1': 90.0})], '90.0 %, not 50 to 85'),
+        ([record(moved=0.7), whole()], 'it moved by 0.70'),
+        ([record(), whole(moved=None)], 'the whole network was scored too seldom'),
+        ([record(test={'queries': 99}), whole()], '99 queries, not 3000'),
+        ([record(), whole()], '1 seeds, not 3'),
+    ],
+)
+def test_a_row_names_the_gates_that_it_failed(records, gate):
+    assert any(gate in text for text in table(records, {})[0]['gates'])
