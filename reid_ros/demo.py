@@ -33,8 +33,8 @@ from reid_ros.world.write import settings
 if TYPE_CHECKING:
     from reid_ros.ros.stage import Stage
 
-APPEARANCE = 'colour'
-"""The vectors of the demo: the built-in baseline, until a trained network is shipped."""
+APPEARANCE = 'appearance'
+"""The network of the demo: the shipped student."""
 START_S = 40.0
 """Longest wait for the node to come up."""
 LOG, REFUSED = 'node.log', 'not configured'

@@ -14,11 +14,13 @@ from reid_ros.cli import arguments
 if TYPE_CHECKING:
     from reid_ros.bench.identity import Row
 
+NAMES = ('appearance', 'appearance+ground', 'colour', 'colour+ground', 'oracle')
 _ABOUT = """\
 Renders the worlds of the standard suite, whose seeds nothing was chosen on, and shows them to a
 pipeline per contender: same images, same boxes (the true ones with misses, shaking edges and
 ghosts). `oracle` has vectors that tell who somebody is, so what it loses is lost by tracking and
-identity; `colour` is the built-in baseline; every other name is that of an appearance network.
+identity; `appearance` is the shipped student, `colour` the built-in baseline without a network;
+every other name is that of an appearance network.
 NAME+ground also knows where the fixed cameras stand.
 """
 
@@ -31,7 +33,7 @@ def add(parts: Any) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    arguments.contenders(part, ('colour', 'colour+ground', 'oracle'), ', each also with +ground')
+    arguments.contenders(part, NAMES, ', each also with +ground')
     part.add_argument('--worlds', nargs='+', metavar='NAME', help='default: the standard suite')
     part.add_argument('--seeds', type=int, nargs='+', metavar='N')
     part.add_argument('--split', choices=('train', 'validation', 'test'), default='test')

@@ -41,7 +41,7 @@ def add(parts: Any) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    arguments.contenders(part, ('colour', 'oracle'))
+    arguments.contenders(part, ('appearance', 'colour', 'oracle'))
     part.add_argument(
         '--fit', action='store_true',
         help='calibrate on people of the split train, too, and tell both',

@@ -85,7 +85,7 @@ def _play(args: argparse.Namespace, stop: Any) -> int:
     print(evaluate.table(scores))
     print(
         '\nThe boxes were the true ones, disturbed with misses, shaking edges and ghosts; the '
-        'vectors\nare those of the built-in colour baseline, which cannot tell look-alikes apart; '
+        'vectors\nare those of the shipped student, which has seen other rendered people only; '
         "the cameras'\nposes are known."
     )
     print(f'{time.monotonic() - begun:.0f} s')

@@ -107,7 +107,7 @@ def ahead(batches: Batches, steps: range, workers: int, pinned: bool) -> Iterato
         pin_memory=pinned,
         prefetch_factor=4 if workers else None,
         worker_init_fn=_alone,
-        # As torch does up to Python 3.13. A worker touches numpy and OpenCV alone; a server of forks
+        # As torch does up to Python 3.13. Workers touch numpy and OpenCV alone; a server of forks
         # would import torch for seconds, and outlive a killed training.
         multiprocessing_context='fork' if workers else None,
     )

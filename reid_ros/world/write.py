@@ -139,7 +139,7 @@ def settings(world: World, bag: BagKind = 'raw') -> dict[str, Any]:
     """What a run over the world's bag is to be told: `reid_ros replay --config`.
 
     People come from `CAMERA/detections_table`, which is the truth, disturbed; appearance from
-    the built-in colour baseline.
+    the shipped student, which was trained on other rendered people.
     """
     cameras: dict[str, dict[str, Any]] = {}
     for camera in world.cameras:
@@ -150,7 +150,7 @@ def settings(world: World, bag: BagKind = 'raw') -> dict[str, Any]:
     return {
         'camera_names': list(cameras),
         'cameras': cameras,
-        'model': {'detector': 'none', 'appearance': 'colour'},
+        'model': {'detector': 'none', 'appearance': 'appearance'},
         'topology': {'overlap': list(world.overlap), 'transit': list(world.transit)},
         'late_frame_policy': 'process_all',
         # However long the world takes to draw an image, the node waits for it.
