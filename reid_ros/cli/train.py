@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reid_ros.cli import train_ablate
+from reid_ros.cli import train_ablate, train_table
 from reid_ros.types import ReidError
 
 _ABOUT = """\
@@ -30,6 +30,7 @@ def add(verbs: Any) -> None:
     parts = verb.add_subparsers(title='parts', dest='part', required=True, metavar='PART')
     _add_run(parts)
     train_ablate.add(parts)
+    train_table.add(parts)
 
 
 def _add_run(parts: Any) -> None:

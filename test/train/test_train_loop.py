@@ -220,6 +220,16 @@ def test_the_command_scores_the_last_people_once(path, finished, capsys):
     assert 'chosen: rank-1' in capsys.readouterr().out
 
 
+def test_finished_trainings_stand_side_by_side(finished, tmp_path, capsys):
+    words = ['train', 'table', str(finished.folder), '--frames', '1', '2', '--quiet']
+    assert cli.main([*words, '--out', str(tmp_path / 'table.json')]) == 0
+    rows = json.loads((tmp_path / 'table.json').read_text())['rows']
+    assert [row['test']['chosen']['frames'] for row in rows] == [1, 2]
+    assert {row['encoder'] for row in rows} == {'mobile_s'}
+    assert any('fewer than 200 and 3000' in gate for gate in rows[0]['gates_failed'])
+    assert 'mobile_s' in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ('word', 'message'),
     [
