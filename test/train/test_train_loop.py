@@ -17,6 +17,7 @@ from reid_ros.train import saved, settings  # noqa: E402
 from reid_ros.train.checkpoint import TrainError  # noqa: E402
 from reid_ros.train.hooks import Hook  # noqa: E402
 from reid_ros.train.loop import Diverged, train  # noqa: E402
+from reid_ros.train.weights import started  # noqa: E402
 
 pytestmark = pytest.mark.slow
 torch.set_num_threads(1)
@@ -209,6 +210,20 @@ def test_a_start_is_another_trainings_network(recipe, finished, tmp_path):
     one, two = saved.weights(finished.folder), saved.weights(tmp_path)
     name = 'embed.weight'
     assert torch.allclose(one[name], two[name], atol=1e-5)
+
+
+def test_attention_begins_as_the_mean_of_its_start(recipe, finished):
+    attends = recipe(start=str(finished.folder), net__temporal='attention')
+    one, two = saved.load(finished.folder), started(attends, 4).eval()
+    assert 'time.hidden.weight' in two.state_dict()
+    clips = torch.randint(0, 256, (2, 3, 32, 16, 3), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.allclose(one(clips).vector, two(clips).vector, atol=1e-6)
+
+
+def test_a_start_of_another_network_is_refused(recipe, finished, tmp_path):
+    with pytest.raises(TrainError, match=r'net.embed: 32, but .* has 24'):
+        train(recipe(start=str(finished.folder), net__embed=32), tmp_path)
 
 
 def test_the_command_scores_the_last_people_once(path, finished, capsys):
