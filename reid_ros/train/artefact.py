@@ -152,6 +152,7 @@ def export(
         ExportError: it cannot be exported so, loses too much, or is too large.
     """
     _writable(path)
+    _judged(wanted, data)
     plain = graph(network, wanted.clip)
     full = _looked(plain, wanted, data)
     full_scores = scores(data.trials, full)
@@ -217,24 +218,28 @@ def _writable(path: Path) -> None:
         raise ExportError(f'{path}: there is no folder {path.parent}')
 
 
+def _judged(wanted: Wanted, data: Data) -> None:
+    """Raise ExportError where nobody could say what the precision loses."""
+    if wanted.precision != 'fp32' and not data.trials:
+        raise ExportError(
+            f'{wanted.precision}: data.validation names no set, so nobody knows what is lost: '
+            'name one in the recipe, or export fp32'
+        )
+    if wanted.precision.startswith('int8') and (data.crops is None or not len(data.crops)):
+        raise ExportError(f'{wanted.precision}: there are no training crops to calibrate it on')
+
+
 def _looked(found: onnx.ModelProto, wanted: Wanted, data: Data) -> dict[str, Looked]:
     run = Runner(found, wanted.threads)
     return look(run, data.trials, wanted.frames, wanted.clip)
 
 
 def _lowered(plain: onnx.ModelProto, wanted: Wanted, data: Data) -> onnx.ModelProto:
-    if not data.trials:
-        raise ExportError(
-            f'{wanted.precision}: data.validation names no set, so nobody knows what is lost: '
-            'name one in the recipe, or export fp32'
-        )
     if wanted.precision == 'fp16':
         return stored_half(plain)
     if wanted.precision == 'fp16-tensorrt':
         return half(plain)
-    if data.crops is None or len(data.crops) == 0:
-        raise ExportError(f'{wanted.precision}: there are no training crops to calibrate it on')
-    images = data.crops
+    images = np.zeros((0, 0)) if data.crops is None else data.crops
     if wanted.clip:
         whole = len(images) // wanted.clip * wanted.clip
         images = images[:whole].reshape(-1, wanted.clip, *images.shape[1:])

@@ -8,7 +8,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from reid_ros.calibration import Calibration
+from reid_ros.calibration import Calibration, CalibrationError
 from reid_ros.evaluate.retrieval import Samples, retrieve_vectors
 from reid_ros.train.clips import Source, Trial
 from reid_ros.train.sampling import even
@@ -145,6 +145,8 @@ def calibration(trials: Mapping[str, Trial], looked: Mapping[str, Looked]) -> Ca
     Raises:
         CalibrationError: too few people.
     """
+    if not looked:
+        raise CalibrationError('data.validation names no set')
     table = _Table()
     for name, seen in looked.items():
         rules = trials[name].rules
