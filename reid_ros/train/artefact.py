@@ -34,6 +34,7 @@ PRECISIONS: Mapping[str, str] = {
     'int8-tensorrt': '8 bits, symmetric, for TensorRT, slow on a CPU',
 }
 LICENCE = 'Apache-2.0'
+_NO_CROPS = 'there are no training crops to calibrate 8 bits on'
 Scores = Mapping[str, Mapping[str, float]]
 """rank-1 and mAP in percent, by name of the set."""
 
@@ -50,7 +51,9 @@ class Wanted:
         rank1_loss, map_loss: points of retrieval that may be lost to fp32.
         megabytes: largest file, 0 = any.
         frames: of each validation tracklet that are looked at; `exported` takes the recipe's.
-        resize: how a robot brings crops to the size.
+        resize: how a robot brings crops to the size. 'linear' takes 0.016 ms at any height,
+            'area' 0.1 to 0.5 ms from 260 to 700 pixels, more than the network itself, and is worth
+            nothing: at 4 times the size mAP 39.77 against 39.63, at 2 times 39.79 against 39.87.
         note: for the card.
         command: that repeats this.
         threads: of the CPU, 0 = all cores.
@@ -226,7 +229,7 @@ def _judged(wanted: Wanted, data: Data) -> None:
             'name one in the recipe, or export fp32'
         )
     if wanted.precision.startswith('int8') and (data.crops is None or not len(data.crops)):
-        raise ExportError(f'{wanted.precision}: there are no training crops to calibrate it on')
+        raise ExportError(_NO_CROPS)
 
 
 def _looked(found: onnx.ModelProto, wanted: Wanted, data: Data) -> dict[str, Looked]:
@@ -239,7 +242,9 @@ def _lowered(plain: onnx.ModelProto, wanted: Wanted, data: Data) -> onnx.ModelPr
         return stored_half(plain)
     if wanted.precision == 'fp16-tensorrt':
         return half(plain)
-    images = np.zeros((0, 0)) if data.crops is None else data.crops
+    images = data.crops
+    if images is None:
+        raise ExportError(_NO_CROPS)
     if wanted.clip:
         whole = len(images) // wanted.clip * wanted.clip
         images = images[:whole].reshape(-1, wanted.clip, *images.shape[1:])

@@ -256,7 +256,7 @@ def left(folder):
             {'crops': np.full((8, *toys.SIZE, 3), 116, np.uint8)},  # nobody to be seen
             r'loses \d\.\d+ points of rank-1 on chosen \(100.00 to 9.* %\), and 0.5 are allowed',
         ),
-        ({'precision': 'int8'}, {'crops': None}, 'no training crops to calibrate'),
+        ({'precision': 'int8'}, {'crops': None}, 'no training crops to calibrate 8 bits on'),
         ({'precision': 'int8'}, {'trials': {}}, 'data.validation names no set'),
         ({'precision': 'fp16'}, {'trials': {}}, 'data.validation names no set'),
     ],
