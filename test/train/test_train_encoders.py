@@ -24,15 +24,6 @@ TINY = ('mobile_s', 'osnet_x0_25', 'resnet18', 'resnet26')
 SIZE = (32, 16)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
-
-
 def made(name, size=SIZE, **settings):
     return encoder(NetConfig(encoder=name, **settings), size)
 

@@ -21,15 +21,6 @@ from reid_ros.types import ReidError  # noqa: E402
 SIZE = (64, 32)
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(before)
-
-
 def library():
     pytest.importorskip('PIL', reason='timm needs Pillow')
     try:
