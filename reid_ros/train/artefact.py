@@ -284,7 +284,7 @@ def _calibrated(
     if wanted.clip:
         return {}
     try:
-        return _rounded(calibration(tested, seen).to_json())
+        return rounded(calibration(tested, seen).to_json())
     except CalibrationError as error:
         said.append(
             f"the card has no calibration ({error}): fit one with 'reid_ros calibrate --rendered'"
@@ -292,10 +292,10 @@ def _calibrated(
         return {}
 
 
-def _rounded(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Hundredths of a degree; what is kept of the left side is rounded already."""
+def rounded(block: Mapping[str, Any]) -> dict[str, Any]:
+    """A calibration for a card, in hundredths of a degree; left sides are rounded already."""
     return {
-        name: _rounded(value) if isinstance(value, Mapping)
+        name: rounded(value) if isinstance(value, Mapping)
         else round(value, 2) if isinstance(value, float) else value
         for name, value in block.items()
     }  # fmt: skip

@@ -41,11 +41,12 @@ def history(folder: Path, recipe: Recipe, network: Network) -> dict[str, Any]:
     taught = [found.distil for _, found in stages if found.distil.teacher]
     if taught:
         facts |= {'teacher': _teacher(taught[0].teacher), 'schedule': taught[0].schedule}
+    tellings = [_told(place) for place, _ in reversed(stages)]
     return {
         **facts,
         'data': list(recipe.data.train),
-        'command': [_told(place).get('command', '') for place, _ in reversed(stages)],
-        'steps': [_told(place).get('steps', 0) for place, _ in reversed(stages)],
+        'command': [told['command'] for told in tellings if told.get('command')],
+        'steps': [told['steps'] for told in tellings if told.get('steps')],
         'seed': recipe.run.seed,
         'commit': _told(folder).get('commit', '') or results.commit(),
     }

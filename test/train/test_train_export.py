@@ -14,7 +14,8 @@ onnx = pytest.importorskip('onnx', reason='export needs onnx')
 import exported as toys  # noqa: E402
 
 from reid_ros import cli  # noqa: E402
-from reid_ros.calibration import Calibration  # noqa: E402
+from reid_ros.bench import fitting  # noqa: E402
+from reid_ros.calibration import CAUTIOUS, Calibration  # noqa: E402
 from reid_ros.card import Card, CardError, find, sha256  # noqa: E402
 from reid_ros.embed import Embedder  # noqa: E402
 from reid_ros.images import crop_batch  # noqa: E402
@@ -336,9 +337,15 @@ RECIPE = {
 
 
 @pytest.mark.slow
-def test_the_command_exports_a_training_and_prints_what_was_lost(tmp_path, capsys):
+def test_the_command_exports_a_training_and_prints_what_was_lost(tmp_path, capsys, monkeypatch):
     folder, path = tmp_path / 'training', tmp_path / 'student.onnx'
     folder.mkdir()
+    kept = []
+    monkeypatch.setattr(
+        artefact,
+        'graph',
+        lambda network, clip: kept.append(export.graph(network, clip)) or kept[0],
+    )
     file = tmp_path / 'recipe.yaml'
     file.write_text('{}')
     recipe = settings.read(file, {**RECIPE, 'data.cache': str(tmp_path / 'cache')})
@@ -361,6 +368,18 @@ def test_the_command_exports_a_training_and_prints_what_was_lost(tmp_path, capsy
     assert (facts['commit'], facts['steps'], facts['encoder']) == ('abc', [7], 'resnet18')
     assert 'share' not in facts
     assert cli.main(['models', 'check', str(path)]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(artefact, 'graph', lambda network, clip: kept[-1])
+    # The worlds themselves take minutes; that they are asked and their answer is kept is shown.
+    asked = []
+    monkeypatch.setattr(fitting, 'fitted', lambda who, tell: (asked.append(who), CAUTIOUS)[1:] * 2)
+    assert cli.main([*words, '--precision', 'fp16', *limits, '--rendered', '--json']) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told['card']['calibration'] == CAUTIOUS.to_json()
+    card = Card.read(path.with_suffix('.json'))
+    assert card.calibration == CAUTIOUS.to_json()
+    assert card.sha256 == sha256(path)
+    assert asked[0].model.checksum == card.sha256
 
 
 def test_the_history_names_every_training_that_led_to_a_network(tmp_path):
