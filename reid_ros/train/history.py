@@ -40,7 +40,10 @@ def history(folder: Path, recipe: Recipe, network: Network) -> dict[str, Any]:
         facts |= _pruned(stages, whole) | {'share': round(spent / dense, 4)}
     taught = [found.distil for _, found in stages if found.distil.teacher]
     if taught:
-        facts |= {'teacher': _teacher(taught[0].teacher), 'schedule': taught[0].schedule}
+        facts |= {
+            'teacher': _teacher(_place(taught[0].teacher, folder)),
+            'schedule': taught[0].schedule,
+        }
     tellings = [_told(place) for place, _ in reversed(stages)]
     return {
         **facts,
@@ -60,7 +63,7 @@ def _stages(folder: Path, recipe: Recipe) -> Iterator[tuple[Path, Recipe]]:
         yield folder, recipe
         if not recipe.start:
             return
-        folder = Path(recipe.start).expanduser()
+        folder = _place(recipe.start, folder)
         try:
             recipe = saved.recipe(folder)
         except TrainError:
@@ -80,9 +83,15 @@ def _pruned(stages: list[tuple[Path, Recipe]], whole: Network) -> dict[str, Any]
     return {}
 
 
-def _teacher(name: str) -> str:
+def _place(name: str, folder: Path) -> Path:
+    """A training's folder: as the recipe says, or beside this one, where all were moved."""
+    place = Path(name).expanduser()
+    beside = folder.resolve().parent / place.name
+    return place if place.is_dir() or not beside.is_dir() else beside
+
+
+def _teacher(folder: Path) -> str:
     """The teacher's encoder, or its folder's name where that is not here any more."""
-    folder = Path(name).expanduser()
     try:
         return saved.recipe(folder).net.encoder
     except TrainError:

@@ -417,6 +417,16 @@ def test_the_history_names_every_training_that_led_to_a_network(tmp_path):
     assert facts['command'] == ['make dense', 'make pruned', 'make student']
     assert facts['steps'] == [5, 6, 7]
     assert facts['commit'] == 'student'
+    moved = tmp_path / 'elsewhere'
+    moved.mkdir()
+    for name in stages:
+        (tmp_path / name).rename(moved / name)
+    folder = moved / 'student'
+    assert history(folder, saved.recipe(folder), saved.load(folder)) == facts
+    (moved / 'dense').rename(tmp_path / 'dense')
+    alone = history(folder, saved.recipe(folder), saved.load(folder))
+    assert alone['criterion'] == 'fpgm'
+    assert alone['command'] == facts['command']
     dense = history(tmp_path / 'dense', saved.recipe(tmp_path / 'dense'), whole)
     assert not {'criterion', 'share', 'teacher'} & set(dense)
     assert dense['flops'] > facts['flops']
