@@ -204,7 +204,7 @@ class PruneConfig:
     steep: float = setting(0.75, '... has zeroed this share, f, of what goes', 0.001, 0.999)
     reset: bool = setting(True, "'psfp' forgets the moments of the filters that it zeroes")
     settle: float = setting(
-        0.1, "last share of training in which the filters of 'psfp' stay away; 0 = none", 0.0, 0.9
+        0.5, "last share of training in which the filters of 'psfp' stay away; 0 = none", 0.0, 0.9
     )
 
 

@@ -255,6 +255,17 @@ def test_a_study_notes_what_fails_and_goes_on(place, tmp_path):
     assert study.document(parts, tmp_path, '')['failed'] == {parts[0].name: record['failed']}
 
 
+def test_cells_that_differ_in_a_setting_have_names_of_their_own(place):
+    block = QUEUE['blocks'][1]
+    blocks = [block, {**block, 'prune': {**block['prune'], 'settle': 0.0}}, block]
+    (place / 'names.yaml').write_text(yaml.safe_dump({**QUEUE, 'blocks': blocks}))
+    parts = study.read(place / 'names.yaml')
+    assert [part.name for part in parts if part.criterion == 'psfp'] == [
+        'mobile_s-psfp-S3-other-all-0.6-round=8-between=2-every=1-0',
+        'mobile_s-psfp-S3-other-all-0.6-round=8-between=2-every=1-settle=0.0-0',
+    ]
+
+
 @pytest.mark.parametrize(
     ('change', 'error'),
     [
@@ -305,8 +316,8 @@ def test_filters_are_chosen_once(recipe, tmp_path, monkeypatch):
 def record(**changes):
     found = {
         'net': 'resnet18', 'criterion': 'l1', 'scenario': 'S1', 'target': 'yard', 'seed': 0,
-        'scope': 'inner', 'asked': 0.5, 'share': 0.501, 'gflops': 0.3, 'parameters': 5_000_000,
-        'shape': 'small', 'updates': 100, 'train_s': 10.0, 'moved': 0.1,
+        'scope': 'inner', 'asked': 0.5, 'how': '', 'share': 0.501, 'gflops': 0.3,
+        'parameters': 5_000_000, 'shape': 'small', 'updates': 100, 'train_s': 10.0, 'moved': 0.1,
         'test': {'people': {'rank-1': 60.0, 'mAP': 50.0, 'people': 300, 'queries': 3600,
                             'intervals': {'rank-1': [58.0, 62.0]}}},
     }  # fmt: skip

@@ -59,6 +59,11 @@ class Soft(Hook):
     as bad: only filters with a positive shift do return.) During the last part of training
     (`prune.settle`; the paper has none) the filters stay away with their norms, so that what is
     removed in the end has no say any more.
+
+    That part must be long where training is short. A norm brings the first small step of a zeroed
+    filter back to full strength at once, so each zeroing puts a stranger in the filter's place,
+    from which the rest must recover. A dense network of 1.5 M parameters, 150 updates to half its
+    FLOPs: rank-1 13.8 % with settle 0.1, 37.1 % with 0.5; 47.6 % for the L1 norm in one shot.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ A queue is one YAML file:
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -88,11 +89,19 @@ class Part:
         """Of its record."""
         words = [self.net, self.criterion, self.scenario, self.target]
         if self.criterion != DENSE:
-            prune = self.prune
-            words.append(f'{prune.scope}-{prune.ranking}-{100 * prune.flops:.0f}-r{prune.round}')
-            if prune.iterations > 1:
-                words.append(f'i{prune.iterations}')
+            words += [self.prune.scope, f'{self.prune.flops:g}', *self.how.split()]
         return '-'.join([*dict.fromkeys(words), str(self.seed)])
+
+    @property
+    def how(self) -> str:
+        """Settings of the pruning that are not as they are by default, besides the usual ones."""
+        if self.criterion == DENSE:
+            return ''
+        usual, own = dataclasses.asdict(PruneConfig()), dataclasses.asdict(self.prune)
+        told = ('criterion', 'scope', 'flops')
+        return ' '.join(
+            f'{name}={own[name]}' for name in own if name not in told and own[name] != usual[name]
+        )
 
 
 def read(path: Path, changes: Mapping[str, Any] | None = None) -> list[Part]:
@@ -192,6 +201,7 @@ def measured(
         'seed': part.seed,
         'scope': facts['scope'] if part.criterion != DENSE else '',
         'asked': part.prune.flops if part.criterion != DENSE else 1.0,
+        'how': part.how,
         'share': facts['share'],
         'gflops': facts['gflops'],
         'parameters': facts['parameters'],

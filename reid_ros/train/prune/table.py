@@ -10,7 +10,7 @@ import numpy as np
 from reid_ros.train.gates import HIGH, LOW, MOVED, PEOPLE, QUERIES, SEEDS
 
 MEASURES = ('rank-1', 'mAP')
-PLACE = ('net', 'criterion', 'scenario', 'target', 'scope', 'asked')
+PLACE = ('net', 'criterion', 'scenario', 'target', 'scope', 'asked', 'how')
 
 Record = Mapping[str, Any]
 
