@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.metadata
 import json
+import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -76,7 +77,7 @@ def commit() -> str:
 
 
 def write(path: str | Path, content: Mapping[str, Any]) -> None:
-    """Write a document; one row a line, so that a changed figure is a changed line.
+    """Write a document, whole or not at all; one row a line, so that a changed figure is one, too.
 
     Raises:
         ReidError: the file cannot be written.
@@ -87,7 +88,12 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text('{\n' + ',\n'.join(parts) + '\n}\n', encoding='utf-8')
+        half = path.with_name(f'.{path.name}.{os.getpid()}')
+        try:
+            half.write_text('{\n' + ',\n'.join(parts) + '\n}\n', encoding='utf-8')
+            half.replace(path)
+        finally:
+            half.unlink(missing_ok=True)
     except OSError as error:
         raise ReidError(f'cannot write results to {path}: {error}') from error
 

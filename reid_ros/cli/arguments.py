@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, TypeVar
 
 from reid_ros.types import ReidError
 
@@ -59,3 +61,43 @@ def calibrations(texts: Sequence[str], names: Sequence[str]) -> dict[str, str]:
             )
         result[name] = file
     return result
+
+
+def changes(words: Sequence[str]) -> dict[str, Any]:
+    """Settings by dotted name, of NAME=VALUE; values are read as YAML.
+
+    Raises:
+        ReidError: a word of another form.
+    """
+    import yaml
+
+    found: dict[str, Any] = {}
+    for word in words:
+        name, sign, value = word.partition('=')
+        if not sign or not name:
+            raise ReidError(f'--set {word}: expected NAME=VALUE, for example optim.steps=200')
+        try:
+            found[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise ReidError(f'--set {word}: the value is no YAML: {error}') from error
+    return found
+
+
+def study(part: argparse.ArgumentParser) -> None:
+    """The options of a study: a queue of cells, and the table that they make."""
+    part.add_argument('queue', type=Path, metavar='QUEUE.yaml')
+    part.add_argument('--out', type=Path, required=True, metavar='DIR', help='of the cells')
+    part.add_argument('--table', type=Path, metavar='FILE', help='write the results as they come')
+    part.add_argument(
+        '--set', nargs='+', default=[], metavar='NAME=VALUE', help='settings of every training'
+    )
+    part.add_argument('--again', action='store_true', help='run failed cells once more')
+    part.add_argument('--show', action='store_true', help='run nothing, tell what is there')
+    part.add_argument('--json', action='store_true')
+
+
+def of_study(args: argparse.Namespace, *words: str) -> str:
+    """The command that repeats a study, from the words of its part."""
+    found = ['reid_ros', *words, str(args.queue), '--out', str(args.out)]
+    found += ['--set', *args.set] if args.set else []
+    return shlex.join([*found, *(['--table', str(args.table)] if args.table else [])])

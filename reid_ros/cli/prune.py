@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from reid_ros.cli import arguments
 from reid_ros.cli.arguments import number
 
 _RUN = """\
@@ -75,22 +76,14 @@ def _add_study(parts: Any) -> None:
         description=_STUDY,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    part.add_argument('queue', type=Path, metavar='QUEUE.yaml')
-    part.add_argument('--out', type=Path, required=True, metavar='DIR', help='of the cells')
-    part.add_argument('--table', type=Path, metavar='FILE', help='write the results as they come')
-    part.add_argument(
-        '--set', nargs='+', default=[], metavar='NAME=VALUE', help='settings of every training'
-    )
-    part.add_argument('--again', action='store_true', help='run failed cells once more')
+    arguments.study(part)
     part.add_argument('--clock', action='store_true', help='take all times anew, in one run')
-    part.add_argument('--show', action='store_true', help='run nothing, tell what is there')
-    part.add_argument('--json', action='store_true')
     part.set_defaults(call=_study)
 
 
 def _run(args: argparse.Namespace) -> int:
     # Not at the top: that module is a verb of its own.
-    from reid_ros.cli.train import changes, line
+    from reid_ros.cli.train import line
     from reid_ros.progress import Progress
     from reid_ros.train import saved, settings
     from reid_ros.train.prune.plan import facts, pruned, updates
@@ -101,7 +94,7 @@ def _run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None
     }
     training = Path(args.training)
-    wanted = {**changes(args.set), **given, 'start': str(training)}
+    wanted = {**arguments.changes(args.set), **given, 'start': str(training)}
     saved.recipe(training)  # says so where that is no training
     recipe = settings.read(args.recipe or training / saved.RECIPE, wanted)
     folder = Path(args.out)
@@ -133,14 +126,10 @@ def _command(args: argparse.Namespace) -> str:
 
 
 def _study(args: argparse.Namespace) -> int:
-    from reid_ros.cli.train import changes
     from reid_ros.train.prune import study
 
-    parts = study.read(args.queue, changes(args.set))
-    words = ['reid_ros', 'prune', 'study', str(args.queue), '--out', str(args.out)]
-    words += ['--set', *args.set] if args.set else []
-    words += ['--table', str(args.table)] if args.table else []
-    command = shlex.join(words)
+    parts = study.read(args.queue, arguments.changes(args.set))
+    command = arguments.of_study(args, 'prune', 'study')
 
     def after(record: Mapping[str, Any]) -> None:
         if args.table:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from reid_ros.cli import train_ablate, train_table
-from reid_ros.types import ReidError
+from reid_ros.cli.arguments import changes
 
 _ABOUT = """\
 Trains a network as a recipe says: a YAML file with data, network, losses, schedule and run; every
@@ -50,26 +49,6 @@ def _add_run(parts: Any) -> None:
     )
     verb.add_argument('--quiet', action='store_true', help='show no progress')
     verb.set_defaults(call=_train)
-
-
-def changes(words: Sequence[str]) -> dict[str, Any]:
-    """Settings by dotted name, of NAME=VALUE; values are read as YAML.
-
-    Raises:
-        ReidError: a word of another form.
-    """
-    import yaml
-
-    found: dict[str, Any] = {}
-    for word in words:
-        name, sign, value = word.partition('=')
-        if not sign or not name:
-            raise ReidError(f'--set {word}: expected NAME=VALUE, for example optim.steps=200')
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            raise ReidError(f'--set {word}: the value is no YAML: {error}') from error
-    return found
 
 
 def _train(args: argparse.Namespace) -> int:

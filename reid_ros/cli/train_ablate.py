@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
+
+from reid_ros.cli import arguments
 
 _ABOUT = """\
 Trains every cell of a queue file: each arm, from each start, with each seed. A done cell is
@@ -26,28 +26,15 @@ def add(parts: Any) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    part.add_argument('queue', type=Path, metavar='QUEUE.yaml')
-    part.add_argument('--out', type=Path, required=True, metavar='DIR', help='of the cells')
-    part.add_argument(
-        '--set', nargs='+', default=[], metavar='NAME=VALUE', help='settings of every cell'
-    )
-    part.add_argument('--table', type=Path, metavar='FILE', help='write the results as they come')
-    part.add_argument('--again', action='store_true', help='run failed cells once more')
-    part.add_argument('--show', action='store_true', help='run nothing, tell what is there')
-    part.add_argument('--json', action='store_true')
+    arguments.study(part)
     part.set_defaults(call=_ablate)
 
 
 def _ablate(args: argparse.Namespace) -> int:
-    # Not at the top: that module adds this one.
-    from reid_ros.cli.train import changes
     from reid_ros.train import ablate
 
-    plan = ablate.read(args.queue, changes(args.set))
-    words = ['reid_ros', 'train', 'ablate', str(args.queue), '--out', str(args.out)]
-    words += ['--set', *args.set] if args.set else []
-    words += ['--table', str(args.table)] if args.table else []
-    command = shlex.join(words)
+    plan = ablate.read(args.queue, arguments.changes(args.set))
+    command = arguments.of_study(args, 'train', 'ablate')
 
     def after(record: Mapping[str, Any]) -> None:
         if args.table:

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import csv
 import dataclasses
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,6 @@ from typing import Any
 from reid_ros import results
 from reid_ros.config import ConfigError, build, setting
 from reid_ros.train import course, gates, loop, queue, saved, score, settings
-from reid_ros.train.checkpoint import replaced
 from reid_ros.train.final import final_scores
 from reid_ros.train.gates import Question, Record
 from reid_ros.train.optimiser import device_of
@@ -205,13 +203,12 @@ def document(plan: Plan, out: Path, command: str) -> dict[str, Any]:
 def write(plan: Plan, out: Path, command: str, path: Path) -> dict[str, Any]:
     """Write the study as it stands to a file of results; returns what is written."""
     content = document(plan, out, command)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replaced(path, lambda half: results.write(half, content))
+    results.write(path, content)
     return content
 
 
 def _scored_teacher(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    own = json.loads((folder / loop.SCORES).read_text(encoding='utf-8'))
+    own = saved.scores(folder)
     return {
         'moved': gates.moved(own['points'], own['steps']),
         'steps': own['steps'],
@@ -256,10 +253,7 @@ def _scores(folder: Path, recipe: Recipe) -> dict[str, Any]:
     """Of the teacher, on what the students of a recipe are scored on."""
     network, data = saved.load(folder).to(device_of(recipe.run)), recipe.data
     return {
-        split: {
-            name: score.scores(network, trial, data.score_frames, True)
-            for name, trial in trials(data, names).items()
-        }
+        split: score.scores(network, trials(data, names), data.score_frames, True)
         for split, names in zip(SPLITS, (data.validation, data.test))
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 from reid_ros import results
 from reid_ros.train import saved
 from reid_ros.train.checkpoint import replaced
+from reid_ros.train.optimiser import device_of
 from reid_ros.train.score import scores
 from reid_ros.train.sources import trials
 
@@ -30,12 +31,10 @@ def final_scores(folder: Path, frames: int = 0) -> dict[str, Any]:
         kept: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))['test']
         return kept
     recipe = saved.recipe(folder)
-    network = saved.load(folder)
+    # Where it was trained: scoring a large network on one core takes minutes.
+    network = saved.load(folder).to(device_of(recipe.run))
     sets = trials(recipe.data, recipe.data.test)
-    found = {
-        name: scores(network, trial, frames or recipe.data.score_frames, intervals=True)
-        for name, trial in sets.items()
-    }
+    found = scores(network, sets, frames or recipe.data.score_frames, intervals=True)
     if not frames:
         text = json.dumps({'commit': results.commit(), 'test': found}, indent=1)
         replaced(path, lambda half: half.write_text(text, encoding='utf-8'))

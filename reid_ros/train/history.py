@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,6 @@ from reid_ros.train.checkpoint import TrainError
 from reid_ros.train.nets.network import Network
 from reid_ros.train.prune.cost import flops, parameters
 from reid_ros.train.settings import Recipe
-
-SCORES = 'scores.json'
 
 
 def history(folder: Path, recipe: Recipe, network: Network) -> dict[str, Any]:
@@ -100,7 +97,6 @@ def _teacher(folder: Path) -> str:
 
 def _told(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / SCORES).read_text(encoding='utf-8'))
-    except (OSError, ValueError):
+        return saved.scores(folder)
+    except (TrainError, OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}

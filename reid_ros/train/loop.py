@@ -32,7 +32,6 @@ from reid_ros.train.sources import learnt, trials
 from reid_ros.train.weights import started
 
 CHECKPOINT = 'last.pt'
-SCORES = 'scores.json'
 FIFTHS = 5
 FIRST_LOSSES = 20
 """Steps whose mean loss later ones are held against."""
@@ -85,8 +84,8 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     _same_recipe(recipe, folder)
-    if (folder / SCORES).is_file():
-        return Trained(folder, json.loads((folder / SCORES).read_text(encoding='utf-8')))
+    if (folder / saved.SCORES).is_file():
+        return Trained(folder, saved.scores(folder))
     if recipe.run.threads:
         torch.set_num_threads(recipe.run.threads)
     cv2.setNumThreads(1)
@@ -135,7 +134,7 @@ class _Training:
         self._distil = Distillation(recipe, source, self.network, self._device)
         modules = [self.network, self._distil.projector]
         self._optimiser = optimiser(modules, recipe.optim, self._device)
-        self._precision = Precision(recipe.run, self._device)
+        self._precision = Precision(recipe.run, self._device, recipe.data.width)
         self._average = (
             Average(self.network, recipe.optim.average) if recipe.optim.average else None
         )
@@ -300,9 +299,7 @@ class _Training:
     def _point(self, network: Network, intervals: bool) -> dict[str, Any]:
         """Score on validation, and keep the point."""
         frames = self._recipe.data.score_frames
-        found = {
-            name: scores(network, trial, frames, intervals) for name, trial in self._trials.items()
-        }
+        found = scores(network, self._trials, frames, intervals)
         point = {'step': float(self._state.step)}
         for name, values in found.items():
             point |= {f'{name} {key}': float(values[key]) for key in ('rank-1', 'mAP')}
@@ -359,6 +356,6 @@ class _Training:
         }
         saved.save(self._folder, network.state_dict())
         text = json.dumps(found, indent=1)
-        replaced(self._folder / SCORES, lambda half: half.write_text(text, encoding='utf-8'))
+        replaced(self._folder / saved.SCORES, lambda half: half.write_text(text, encoding='utf-8'))
         (self._folder / CHECKPOINT).unlink(missing_ok=True)
         return Trained(self._folder, found)

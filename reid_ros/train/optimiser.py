@@ -14,6 +14,10 @@ from reid_ros.train.settings import OptimConfig, RunConfig
 
 NUMBERS = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
+NARROWEST = 32
+"""Narrowest crop, pixels, for bfloat16 on a CPU: of a map one pixel wide, oneDNN's gradient of a
+3 x 3 convolution with stride 2 reads memory that nobody wrote (torch 2.13)."""
+
 
 def optimiser(modules: Iterable[nn.Module], optim: OptimConfig, device: torch.device) -> Optimizer:
     """The optimiser of a recipe; norms, biases and single numbers do not decay."""
@@ -51,14 +55,19 @@ def placed(network: Network, device: torch.device) -> Network:
 class Precision:
     """Number types of the forward pass, and the scale that keeps small gradients alive."""
 
-    def __init__(self, run: RunConfig, device: torch.device) -> None:
-        """Of a recipe.
+    def __init__(self, run: RunConfig, device: torch.device, width: int) -> None:
+        """Of a recipe and its crops' width in pixels.
 
         Raises:
             TrainError: a number type that the device does not carry.
         """
         if run.amp == 'float16' and device.type == 'cpu':
-            raise TrainError('run.amp: float16 is for GPUs; on a CPU take bfloat16 or off')
+            raise TrainError('run.amp: float16 is for GPUs; on a CPU take bfloat16 or float32')
+        if run.amp == 'bfloat16' and device.type == 'cpu' and width < NARROWEST:
+            raise TrainError(
+                f'run.amp: bfloat16 on a CPU loses gradients of crops narrower than {NARROWEST} '
+                f'pixels, data.width is {width}; take float32'
+            )
         self._device, self._type = device.type, NUMBERS.get(run.amp)
         self.scaler = torch.amp.GradScaler(device.type, enabled=run.amp == 'float16')
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -17,6 +19,7 @@ from reid_ros.train.settings import Recipe
 
 WEIGHTS = 'weights.safetensors'
 RECIPE = 'recipe.yaml'
+SCORES = 'scores.json'
 CLASSIFIER = 'classifier.weight'
 
 
@@ -29,6 +32,19 @@ def recipe(folder: Path) -> Recipe:
     if not (folder / RECIPE).is_file():
         raise TrainError(f'{folder} holds no {RECIPE}: it is no folder of a training')
     return settings.read(folder / RECIPE)
+
+
+def scores(folder: Path) -> dict[str, Any]:
+    """What a finished training says of itself.
+
+    Raises:
+        TrainError: it is not finished.
+    """
+    path = folder / SCORES
+    if not path.is_file():
+        raise TrainError(f"{path} is missing: finish that training with 'reid_ros train' first")
+    found: dict[str, Any] = json.loads(path.read_text(encoding='utf-8'))
+    return found
 
 
 def save(folder: Path, state: Mapping[str, Tensor]) -> None:

@@ -68,7 +68,7 @@ class Phases:
         Raises:
             ConfigError: corners in the wrong order.
         """
-        self._distil, self._course = distil, course
+        self._distil = distil
         f1, f2, ramp = distil.introduction, distil.refinement, distil.ramp
         if f1 >= f2:
             raise ConfigError(f'distil.introduction: {f1} must be below distil.refinement ({f2})')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,14 @@ def retrieval(network: Network, trial: Trial, frames: int) -> Retrieval:
     )
 
 
-def scores(network: Network, trial: Trial, frames: int, intervals: bool = False) -> dict[str, Any]:
+def scores(
+    network: Network, trials: Mapping[str, Trial], frames: int, intervals: bool = False
+) -> dict[str, dict[str, Any]]:
+    """`score` of each trial, by its name."""
+    return {name: score(network, trial, frames, intervals) for name, trial in trials.items()}
+
+
+def score(network: Network, trial: Trial, frames: int, intervals: bool = False) -> dict[str, Any]:
     """rank-1, rank-5, rank-10, mAP, mINP in percent, and how many queries and people there were.
 
     Args:

@@ -116,6 +116,8 @@ class OptimConfig:
     course: str = setting(
         'cosine', 'of the rate after that', choices=('cosine', 'steps', 'constant')
     )
+    floor: float = setting(0.0, "share of the highest rate to which 'cosine' falls", 0.0, 1.0)
+    cooldown: float = setting(0.0, "last share of the steps that 'cosine' stays there", 0.0, 0.9)
     milestones: tuple[float, ...] = setting((), "shares of training at which 'steps' divides it")
     factor: float = setting(0.1, "what 'steps' multiplies it with", 0.0, 1.0)
     accumulate: int = setting(1, 'batches of one update', 1, 1000)
@@ -216,7 +218,7 @@ class RunConfig:
     threads: int = setting(0, 'CPU threads; 0 = all cores', 0, 1024)
     device: str = setting('auto', 'where it runs', choices=('auto', 'cpu', 'cuda'))
     amp: str = setting(
-        'off', 'number type of heavy operations', choices=('off', 'bfloat16', 'float16')
+        'float32', 'number type of heavy operations', choices=('float32', 'bfloat16', 'float16')
     )
     save_s: float = setting(120.0, 'seconds between two checkpoints', 0.0, 1e6)
     score_steps: int = setting(0, 'steps between two scores on validation; 0 = fifths', 0, 10**9)
@@ -251,8 +253,9 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
     Raises:
         ConfigError: the file cannot be read, or a setting is wrong; names it.
     """
+    data = layered(Path(path))
     try:
-        return build(Recipe, changed(layered(Path(path)), changes or {}))
+        return build(Recipe, changed(data, changes or {}))
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,15 @@ from typing import Any
 from reid_ros.train import saved
 from reid_ros.train.final import final_scores
 from reid_ros.train.gates import MOVED, PEOPLE, QUERIES, moved
-from reid_ros.train.history import SCORES, history
+from reid_ros.train.history import history
 
 
-def row(folder: Path, frames: int = 0) -> dict[str, Any]:
-    """One training.
-
-    Args:
-        folder: of a finished training; its test is scored where it was not yet.
-        frames: of each tracklet of the test; 0 = as on validation.
-
-    Raises:
-        TrainError: it is not finished.
-    """
-    recipe, network = saved.recipe(folder), saved.load(folder)
-    told = json.loads((folder / SCORES).read_text(encoding='utf-8'))
-    facts = history(folder, recipe, network)
-    tests = final_scores(folder, frames)
+def _facts(folder: Path) -> dict[str, Any]:
+    """All but the test."""
+    recipe, told = saved.recipe(folder), saved.scores(folder)
+    facts = history(folder, recipe, saved.load(folder))
     change = moved(told['points'], told['steps'])
-    found: dict[str, Any] = {
+    return {
         'name': folder.name,
         **{key: value for key, value in facts.items() if key != 'flops'},
         'gflops': round(facts['flops'] / 1e9, 4),
@@ -36,9 +25,7 @@ def row(folder: Path, frames: int = 0) -> dict[str, Any]:
         'wall_s': told['wall_s'],
         'moved': None if change is None else round(change, 3),
         'validation': _short(told['validation']),
-        'test': _short(tests),
     }
-    return {**found, 'gates_failed': _failed(found)}
 
 
 def rows(
@@ -46,11 +33,22 @@ def rows(
     frames: Sequence[int] = (0,),
     tell: Callable[[int], None] = lambda rows: None,
 ) -> list[dict[str, Any]]:
-    """One row per training and number of frames."""
+    """One row per training and number of frames.
+
+    Args:
+        folders: of finished trainings; a test is scored where it was not yet.
+        frames: of each tracklet of the test; 0 = as on validation.
+        tell: is called with the number of rows made.
+
+    Raises:
+        TrainError: a training that is not finished.
+    """
     found = []
     for folder in folders:
+        facts = _facts(folder)
         for number in frames:
-            found.append(row(folder, number))
+            row = {**facts, 'test': _short(final_scores(folder, number))}
+            found.append({**row, 'gates_failed': _failed(row)})
             tell(1)
     return found
 

@@ -197,6 +197,11 @@ def test_float16_is_refused_on_a_cpu(recipe, tmp_path):
         train(recipe(run__amp='float16'), tmp_path)
 
 
+def test_bfloat16_is_refused_where_a_cpu_would_lose_gradients(recipe, tmp_path):
+    with pytest.raises(TrainError, match=r'narrower than 32 pixels, data\.width is 16'):
+        train(recipe(run__amp='bfloat16', data__width=16), tmp_path)
+
+
 def test_accumulated_batches_are_all_used(recipe, tmp_path):
     done = train(recipe(optim__accumulate=3, optim__steps=4), tmp_path)
     assert done.scores['steps'] == 4

@@ -12,7 +12,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from reid_ros.cli import prune as verb  # noqa: E402
 from reid_ros.config import ConfigError  # noqa: E402
-from reid_ros.train import loop, saved, settings  # noqa: E402
+from reid_ros.train import saved, settings  # noqa: E402
 from reid_ros.train.loop import train  # noqa: E402
 from reid_ros.train.prune import PruneError, clock, plan, study  # noqa: E402
 from reid_ros.train.prune.cost import flops  # noqa: E402
@@ -293,7 +293,7 @@ def test_the_verb_prunes_a_training_as_it_was_trained_and_that_again(start, tmp_
     assert 'chosen: rank-1' in said
     recipe = saved.recipe(tmp_path / 'first')
     assert (recipe.prune.criterion, recipe.prune.flops, recipe.prune.round) == ('l1', 0.7, 1)
-    scores = json.loads((tmp_path / 'first' / loop.SCORES).read_text())
+    scores = json.loads((tmp_path / 'first' / saved.SCORES).read_text())
     assert '--flops 0.7' in scores['command']
     arguments = argparse_of('run', first, '--out', then, '--flops', '0.5', *more)
     assert arguments.call(arguments) == 0

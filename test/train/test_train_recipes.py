@@ -16,7 +16,7 @@ RECIPES = sorted(path.stem for path in FOLDER.glob('*.yaml') if path.stem not in
 FEW = '{people: 4, cameras: 2, seen_by: 2, frames: 2, seed: 3, kinds: [corridor]}'
 SMALL = (
     f'data.sets.tiny={FEW}', 'data.train=[tiny]', 'data.validation=[tiny]', 'data.test=[]',
-    'data.height=32', 'data.width=16', 'data.people=4', 'data.clips=2', 'data.workers=0',
+    'data.height=64', 'data.width=32', 'data.people=4', 'data.clips=2', 'data.workers=0',
     'optim.steps=3', 'run.device=cpu', 'run.threads=1', 'run.log_steps=1', 'distil.probe=0',
 )  # fmt: skip
 

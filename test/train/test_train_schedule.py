@@ -191,3 +191,8 @@ def test_the_rate_follows_its_course():
     steps = OptimConfig(warmup=0.0, course='steps', milestones=(0.4, 0.8), factor=0.1)
     assert [course.rate(steps, s) for s in (0.39, 0.4, 0.8)] == pytest.approx([1, 0.1, 0.01])
     assert course.rate(OptimConfig(warmup=0.0, course='constant'), 1.0) == 1.0
+    rest = OptimConfig(warmup=0.1, course='cosine', cooldown=0.2, floor=0.01)
+    found = [course.rate(rest, s) for s in (0.1, 0.45, 0.8, 0.9, 1.0)]
+    assert found == pytest.approx([1, 0.505, 0.01, 0.01, 0.01])
+    full = OptimConfig(warmup=0.5, course='cosine', cooldown=0.6, floor=0.1)
+    assert course.rate(full, 0.6) == pytest.approx(0.1)

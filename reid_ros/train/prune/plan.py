@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from reid_ros.train import loop, saved
+from reid_ros.train import saved
 from reid_ros.train.batches import Batches
 from reid_ros.train.checkpoint import replaced
 from reid_ros.train.hooks import Hook
@@ -55,7 +55,7 @@ def pruned(
         TrainError: as of `loop.train`.
     """
     job = _Job(recipe, folder, tell)
-    if (folder / loop.SCORES).is_file():
+    if (folder / saved.SCORES).is_file():
         trained = train(job.recipe, folder, tell, command=command)
     elif recipe.prune.criterion == 'psfp':
         trained = job.softly(command)

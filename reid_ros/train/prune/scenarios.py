@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reid_ros.train import loop
+from reid_ros.train import saved
 from reid_ros.train.loop import train
 from reid_ros.train.prune import PruneError
 from reid_ros.train.prune.plan import pruned
@@ -71,7 +71,7 @@ class Stage:
             PruneError, TrainError: a part cannot be pruned or trained.
         """
         folder = self.folder(root)
-        if (folder / loop.SCORES).is_file():
+        if (folder / saved.SCORES).is_file():
             return folder
         begun = self.start.made(root, tell, command) if self.start else None
         with held(folder / '.lock'):
@@ -147,7 +147,7 @@ def updates(root: Path, stage: Stage) -> tuple[int, float]:
     """Updates and seconds that a finished stage and all before it took."""
     steps, seconds = 0, 0.0
     for part in stage.stages:
-        for path in sorted(part.folder(root).rglob(loop.SCORES)):
+        for path in sorted(part.folder(root).rglob(saved.SCORES)):
             found = json.loads(path.read_text(encoding='utf-8'))
             steps += int(found['steps'])
             seconds += float(found['wall_s'])

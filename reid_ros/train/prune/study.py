@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,8 +21,7 @@ from typing import Any
 
 from reid_ros import results
 from reid_ros.config import ConfigError, build, nearest, setting
-from reid_ros.train import gates, loop, queue, saved, settings
-from reid_ros.train.checkpoint import replaced
+from reid_ros.train import gates, queue, saved, settings
 from reid_ros.train.final import final_scores
 from reid_ros.train.prune import clock, plan
 from reid_ros.train.prune.scenarios import SCENARIOS, Stage, scenario, updates
@@ -190,7 +188,7 @@ def measured(
 ) -> Record:
     """Train a cell; what is known of its network then."""
     folder = part.stage.made(root, tell, command)
-    found = json.loads((folder / loop.SCORES).read_text(encoding='utf-8'))
+    found = saved.scores(folder)
     steps, seconds = updates(root, part.stage)
     facts = plan.facts(folder)
     return {
@@ -254,8 +252,7 @@ def document(parts: Sequence[Part], out: Path, command: str) -> dict[str, Any]:
 def write(parts: Sequence[Part], out: Path, command: str, path: Path) -> dict[str, Any]:
     """Write the study as it stands to a file of results; returns what is written."""
     content = document(parts, out, command)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replaced(path, lambda half: results.write(half, content))
+    results.write(path, content)
     return content
 
 
