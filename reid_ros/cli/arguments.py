@@ -92,6 +92,10 @@ def study(part: argparse.ArgumentParser) -> None:
         '--set', nargs='+', default=[], metavar='NAME=VALUE', help='settings of every training'
     )
     part.add_argument('--again', action='store_true', help='run failed cells once more')
+    part.add_argument(
+        '--only', nargs='+', default=['*'], metavar='CELL',
+        help='work on these cells alone; * stands for anything, as in \'random-A[04]-*\'',
+    )  # fmt: skip
     part.add_argument('--show', action='store_true', help='run nothing, tell what is there')
     part.add_argument('--json', action='store_true')
 

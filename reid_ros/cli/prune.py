@@ -137,7 +137,7 @@ def _study(args: argparse.Namespace) -> int:
         print(_cell(record), file=sys.stderr, flush=True)
 
     if not args.show:
-        study.run(parts, args.out, after, args.again, command)
+        study.run(parts, args.out, after, args.again, command, only=args.only)
         study.timed(parts, args.out, args.clock)
     content = study.document(parts, args.out, command)
     if args.table and not args.show:

@@ -42,7 +42,7 @@ def _ablate(args: argparse.Namespace) -> int:
         print(_cell(record), file=sys.stderr, flush=True)
 
     if not args.show:
-        ablate.run(plan, args.out, after, args.again, command)
+        ablate.run(plan, args.out, after, args.again, command, args.only)
     if args.table:
         content = ablate.write(plan, args.out, command, args.table)
     else:

@@ -128,6 +128,7 @@ def run(
     after: Callable[[Record], None] = lambda record: None,
     again: bool = False,
     command: str = '',
+    only: Sequence[str] = ('*',),
 ) -> list[dict[str, Any]]:
     """Work off what is not done; several processes may share the folder.
 
@@ -137,18 +138,19 @@ def run(
         after: is called with each record that this process wrote.
         again: run failed cells once more.
         command: that repeats this.
+        only: patterns of the names of the cells to work on.
 
     Raises:
         ConfigError: a teacher, or a start, whose training is not finished.
         QueueError: the folder cannot be used.
     """
-    for folder in dict.fromkeys(_needed(plan)):
+    for folder in dict.fromkeys(_needed(plan, only)):
         if not (folder / saved.WEIGHTS).is_file():
             raise ConfigError(
                 f'{folder} holds no finished training, and cells of the queue need it: train it '
                 "with 'reid_ros train run' first"
             )
-    return queue.work(cells(plan, out, command), out, after, again)
+    return queue.work(cells(plan, out, command), out, after, again, (TEACHER, *only))
 
 
 def cells(plan: Plan, out: Path, command: str = '') -> list[Cell]:
@@ -267,8 +269,9 @@ def _key(recipe: Recipe) -> str:
     return digest(facts)
 
 
-def _needed(plan: Plan) -> list[Path]:
-    starts = [Path(part.recipe.start).expanduser() for part in plan.parts if part.recipe.start]
+def _needed(plan: Plan, only: Sequence[str]) -> list[Path]:
+    recipes = [part.recipe for part in plan.parts if queue.chosen(part.name, only)]
+    starts = [Path(recipe.start).expanduser() for recipe in recipes if recipe.start]
     return ([plan.teacher] if plan.teacher else []) + starts
 
 

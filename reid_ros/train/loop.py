@@ -134,7 +134,8 @@ class _Training:
         self._distil = Distillation(recipe, source, self.network, self._device)
         modules = [self.network, self._distil.projector]
         self._optimiser = optimiser(modules, recipe.optim, self._device)
-        self._precision = Precision(recipe.run, self._device, recipe.data.width)
+        self._precision = Precision(recipe.run, self._device)
+        self._precision.check_gradients(recipe.data.width)
         self._average = (
             Average(self.network, recipe.optim.average) if recipe.optim.average else None
         )

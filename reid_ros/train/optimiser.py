@@ -55,21 +55,28 @@ def placed(network: Network, device: torch.device) -> Network:
 class Precision:
     """Number types of the forward pass, and the scale that keeps small gradients alive."""
 
-    def __init__(self, run: RunConfig, device: torch.device, width: int) -> None:
-        """Of a recipe and its crops' width in pixels.
+    def __init__(self, run: RunConfig, device: torch.device) -> None:
+        """Of a recipe.
 
         Raises:
             TrainError: a number type that the device does not carry.
         """
         if run.amp == 'float16' and device.type == 'cpu':
             raise TrainError('run.amp: float16 is for GPUs; on a CPU take bfloat16 or float32')
-        if run.amp == 'bfloat16' and device.type == 'cpu' and width < NARROWEST:
+        self._device, self._type = device.type, NUMBERS.get(run.amp)
+        self.scaler = torch.amp.GradScaler(device.type, enabled=run.amp == 'float16')
+
+    def check_gradients(self, width: int) -> None:
+        """Whether networks can learn from crops of this width in pixels.
+
+        Raises:
+            TrainError: they are too narrow for the number type on this device.
+        """
+        if self._type is torch.bfloat16 and self._device == 'cpu' and width < NARROWEST:
             raise TrainError(
                 f'run.amp: bfloat16 on a CPU loses gradients of crops narrower than {NARROWEST} '
                 f'pixels, data.width is {width}; take float32'
             )
-        self._device, self._type = device.type, NUMBERS.get(run.amp)
-        self.scaler = torch.amp.GradScaler(device.type, enabled=run.amp == 'float16')
 
     def automatic(self) -> torch.autocast:
         """Heavy operations in the number type of the recipe."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import fnmatch
 import json
 import os
 import re
@@ -54,6 +55,7 @@ def work(
     folder: Path,
     after: Callable[[Mapping[str, Any]], None] = lambda record: None,
     again: bool = False,
+    only: Sequence[str] = ('*',),
 ) -> list[dict[str, Any]]:
     """Run every cell that has no record yet; several processes may share a folder.
 
@@ -66,6 +68,7 @@ def work(
         folder: of the records.
         after: is called with each record that this process wrote.
         again: run those that failed before once more.
+        only: patterns of the names to work on; the others stay as they are.
 
     Returns:
         `records` at the end.
@@ -84,7 +87,8 @@ def work(
     while waiting:
         waiting, worked = False, False
         for cell in cells:
-            if cell.name in tried or not _open(cell, folder, again):
+            wanted = cell.name not in tried and chosen(cell.name, only)
+            if not wanted or not _open(cell, folder, again):
                 continue
             with claimed(locks / cell.name) as mine:
                 # It may have been finished between the look and the claim.
@@ -101,6 +105,11 @@ def work(
         if waiting and not worked:
             time.sleep(RETRY_S)
     return records(cells, folder)
+
+
+def chosen(name: str, only: Sequence[str]) -> bool:
+    """Whether a cell is worked on: its name matches one of the patterns, as in a shell."""
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in only)
 
 
 def records(cells: Sequence[Cell], folder: Path) -> list[dict[str, Any]]:

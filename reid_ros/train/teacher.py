@@ -57,7 +57,7 @@ class Teacher:
         network = saved.load(folder).requires_grad_(False).to(device)
         # torch's own type stubs do not know the argument.
         self._network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._precision, self._device = Precision(recipe.run, device, recipe.data.width), device
+        self._precision, self._device = Precision(recipe.run, device), device
         self.width, self.calls = self._network.width, 0
         people = int(source.people.max()) + 1
         self._check(folder, saved.recipe(folder), recipe, people)

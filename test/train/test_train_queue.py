@@ -41,6 +41,13 @@ def test_a_cell_whose_question_changed_runs_again(tmp_path):
     assert calls == ['a', 'a']
 
 
+def test_a_part_of_the_cells_is_chosen_by_name(tmp_path):
+    calls = []
+    cells = [counting(name, calls) for name in ('random-A0-0', 'random-A1-0', 'random-A0-1', 'x')]
+    found = work(cells, tmp_path, only=('random-A0-*', 'x'))
+    assert calls == [record['cell'] for record in found] == ['random-A0-0', 'random-A0-1', 'x']
+
+
 def test_a_failed_cell_is_recorded_and_the_others_go_on(tmp_path):
     def fail():
         raise ReidError('no such teacher')

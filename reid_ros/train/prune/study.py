@@ -150,6 +150,7 @@ def run(
     again: bool = False,
     command: str = '',
     tell: Callable[[int], None] = lambda steps: None,
+    only: Sequence[str] = ('*',),
 ) -> list[Record]:
     """Work off what is not done; several processes may share the folder.
 
@@ -160,13 +161,13 @@ def run(
         again: run failed cells once more.
         command: that repeats this.
         tell: is called with the number of updates done.
+        only: patterns of the names of the cells to work on.
 
     Raises:
         QueueError: the folder cannot be used.
     """
-    return queue.work(
-        cells(parts, out, command, tell), out / CELLS, lambda record: after(dict(record)), again
-    )
+    todo = cells(parts, out, command, tell)
+    return queue.work(todo, out / CELLS, lambda record: after(dict(record)), again, only)
 
 
 def cells(
