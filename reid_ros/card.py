@@ -8,101 +8,28 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from reid_ros.card_entries import BUILT_IN, DECODERS, EXTRAS
+from reid_ros.card_entries import KINDS as KINDS
+from reid_ros.card_entries import Input as Input
+from reid_ros.card_entries import Output as Output
 from reid_ros.config import ConfigError, build, config_dir, setting
 from reid_ros.types import ReidError
-
-KINDS = ('detector', 'appearance', 'gait', 'search', 'silhouette')
-DECODERS = (
-    'yolox_raw',
-    'yolox',
-    'yolov5',
-    'yolov8',
-    'yolo_nms',
-    'efficient_nms',
-    'detr',
-    'rtdetr_deploy',
-    'paddle_nms',
-    'nanodet',
-    'fastestdet',
-)
-
-BUILT_IN = ('colour-1',)
-"""What `reid_ros.colour` computes; another number makes vectors that cannot be compared."""
 
 # Blocks of a card that hold what they like, and entries of the input that are always written.
 FREE = ('calibration', 'training')
 FED = ('layout', 'height', 'width', 'order', 'fit', 'resize', 'dtype')
 
-EXTRAS = ('size_wh', 'size_hw', 'ones')
+HEAD = 'head'
+"""Kind of the card that `head_of` makes; no file has it."""
 
 
 class CardError(ReidError):
     """A model or card that is missing, unreadable or contradicts itself."""
-
-
-@dataclass(frozen=True)
-class Input:
-    """What the network wants to see.
-
-    A pixel value v of channel c enters the network as (v - mean[c]) / std[c], v from 0 to 255,
-    c in the network's own colour order.
-    """
-
-    name: str = setting('', 'name of the image input; "" means the first one')
-    layout: str = setting('NCHW', 'order of the axes', choices=('NCHW', 'NHWC'))
-    height: int = setting(0, 'pixels', 1, 8192)
-    width: int = setting(0, 'pixels', 1, 8192)
-    order: str = setting('rgb', 'order of the colour channels', choices=('rgb', 'bgr'))
-    mean: tuple[float, ...] = setting((0.0, 0.0, 0.0), 'subtracted from pixel values 0 to 255')
-    std: tuple[float, ...] = setting((1.0, 1.0, 1.0), 'what the difference is divided by')
-    fit: str = setting(
-        'stretch',
-        'how an image is brought to the size',
-        choices=('letterbox_topleft', 'letterbox_centre', 'stretch'),
-    )
-    pad: int = setting(114, 'grey value around a letterboxed image', 0, 255)
-    resize: str = setting('linear', 'interpolation', choices=('linear', 'area', 'cubic'))
-    dtype: str = setting('float32', 'number type', choices=('float32', 'float16', 'uint8'))
-    frames: int = setting(0, 'of a clip, the axis after the batch; 0 = single images', 0, 64)
-    extra: tuple[str, ...] = setting(
-        (), 'further inputs: "NAME size_wh", "NAME size_hw" (of the input) or "NAME ones"'
-    )
-
-
-@dataclass(frozen=True)
-class Output:
-    """What the network answers."""
-
-    names: tuple[str, ...] = setting(
-        (), "the decoder's outputs by name, in its order; none means the network's own order"
-    )
-    vector: int = setting(0, 'length of the vector of one crop', 0, 65536)
-    decoder: str = setting(
-        '', 'how boxes are read; "" where there are none', choices=('', *DECODERS)
-    )
-    classes: int = setting(80, 'number of classes', 1, 100000)
-    person: int = setting(0, 'class number of a person', 0, 99999)
-    strides: tuple[int, ...] = setting((8, 16, 32), 'pixels between cells, level by level')
-    scores: str = setting(
-        '', 'what scores are; "" = as usual for the decoder',
-        choices=('', 'probability', 'sigmoid', 'softmax'),
-    )  # fmt: skip
-    boxes: str = setting(
-        '', 'box format; "" = as usual for the decoder', choices=('', 'xyxy', 'cxcywh')
-    )
-    units: str = setting(
-        '', 'pixels or fractions of the input; "" = as usual for the decoder',
-        choices=('', 'pixels', 'fraction'),
-    )  # fmt: skip
-    reg_max: int = setting(7, 'nanodet: largest distance in strides', 1, 64)
-    cell_offset: float = setting(0.0, 'nanodet: centre of a cell in strides', 0.0, 1.0)
-    objectness_power: float = setting(1.0, 'score = objectness^this * class^class_power', 0.0, 4.0)
-    class_power: float = setting(1.0, 'see objectness_power', 0.0, 4.0)
 
 
 @dataclass(frozen=True)
@@ -118,12 +45,15 @@ class Card:
     name: str = setting('', 'short name')
     kind: str = setting('', 'what it is for', choices=KINDS)
     file: str = setting('', 'name of the .onnx file')
+    head: str = setting(
+        '', 'gait: name of the .onnx file from the maximum of features over time to the vector'
+    )
     also: tuple[str, ...] = setting((), 'other names under which the same network is found')
     built_in: str = setting(
         '', 'what is computed where there is no file; "" = the file', choices=('', *BUILT_IN)
     )
-    input: Input = Input()
-    output: Output = Output()
+    input: Input = field(default=Input())
+    output: Output = field(default=Output())
     licence: str = setting('', 'licence of the weights')
     source: str = setting('', 'where the network comes from')
     command: str = setting('', 'command that made the file')
@@ -225,6 +155,7 @@ def _contradictions(card: Card) -> Iterator[str]:
         yield f'built_in: {card.built_in} is of kind appearance, not {card.kind}'
     if not (entry.height and entry.width):
         yield 'input: height and width are missing'
+    yield from _gait_contradictions(card)
     for name in ('mean', 'std'):
         if len(getattr(entry, name)) != 3:
             yield f'input.{name}: {list(getattr(entry, name))} is not one number per colour (3)'
@@ -248,6 +179,20 @@ def _contradictions(card: Card) -> Iterator[str]:
         yield f'output.strides: {list(output.strides)} must be numbers from 1'
     if card.sha256 and not re.fullmatch('[0-9a-f]{64}', card.sha256):
         yield f'sha256: {card.sha256!r} is not 64 lower-case hexadecimal digits'
+
+
+def _gait_contradictions(card: Card) -> Iterator[str]:
+    entry = card.input
+    if card.kind == 'gait' and not card.head:
+        yield 'head: missing; a gait network is two graphs, `file` of one frame and `head` of all'
+    if card.head and card.kind != 'gait':
+        yield f'head: a network of kind {card.kind} has none'
+    if (entry.layout == 'NHW') != (card.kind == 'gait') or (
+        card.kind == 'gait' and entry.dtype != 'uint8'
+    ):
+        yield 'input.layout: gait networks take masks as NHW uint8, and no others do'
+    if entry.channels != 3 and card.kind != HEAD:
+        yield f'input.channels: images have 3, not {entry.channels}'
 
 
 def sha256(path: Path) -> str:
@@ -304,11 +249,39 @@ def onnx_of(card: Card) -> Path | None:
         return None
     beside = [card.path.parent] if card.path else []
     for name in (card.file, *card.also):
-        for folder in [*beside, *model_dirs()]:
-            path = folder / name
-            if path.is_file():
-                return path
+        path = _lying(name, [*beside, *model_dirs()])
+        if path is not None:
+            return path
     return None
+
+
+def _lying(name: str, folders: Iterable[Path]) -> Path | None:
+    paths = (folder / name for folder in folders)
+    return next((path for path in paths if path.is_file()), None)
+
+
+def head_of(path: Path, card: Card, shape: tuple[int, int, int]) -> tuple[Path, Card]:
+    """The file and the card of a gait network's second graph.
+
+    Args:
+        path: of the first graph.
+        card: of both.
+        shape: channels, rows and columns of the features that the first answers for a frame.
+
+    Raises:
+        CardError: the file is not there.
+    """
+    beside = [path.parent, *([card.path.parent] if card.path else [])]
+    found = _lying(card.head, [*beside, *model_dirs()])
+    if found is None:
+        raise CardError(
+            f'model {card.name}: its head {card.head} is not beside {path}: put it there'
+        )
+    channels, height, width = shape
+    entry = Input(layout='NCHW', height=height, width=width, channels=channels)
+    return found, Card(
+        name=card.name, kind=HEAD, file=card.head, input=entry, output=card.output, path=card.path
+    )
 
 
 def card_of(path: Path) -> Card:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
 from reid_ros.boxes import nms
-from reid_ros.card import Card, sha256
+from reid_ros.card import Card, CardError, head_of, sha256
 from reid_ros.colour import Colour
 from reid_ros.decode import decoder
 from reid_ros.fit import (
@@ -77,11 +78,15 @@ def check(path: Path, card: Card, picture: UInt8Array, backend: str = 'auto') ->
     if verdict.problems:
         return verdict
     _batch(session, inputs, image, card, picture, verdict)
+    if card.kind == 'gait' and not verdict.problems:
+        _head(path, card, _run(session, inputs, card, _pixels(picture, card)), verdict)
     with Model.load(path, card, backend=backend) as model:
         nodes = ', '.join(f'{n} nodes on {name}' for name, n in model.placement.nodes.items())
         verdict.fits.append(f'runs on {model.provider} ({nodes})')
         if model.fallback_reason:
             verdict.notes.append(model.fallback_reason)
+    if card.kind == 'gait':
+        return verdict
     verdict.notes.append(
         f'cannot be checked: that the network wants {card.input.order.upper()}, '
         f'mean {_numbers(card.input.mean)} and std {_numbers(card.input.std)}'
@@ -122,11 +127,15 @@ def _declared(inputs: Sequence[Port], outputs: Sequence[Port], card: Card) -> It
 def _pixels(picture: UInt8Array, card: Card) -> UInt8Array:
     """(2, h, w, 3) the picture, and it upside down in other colours, as the network sees them.
 
-    (2, t, h, w, 3) for a network of clips, which stand still.
+    (2, t, h, w, 3) for a network of clips, which stand still; (2, h, w) for one of masks.
     """
     spec = card.input
     changed = np.ascontiguousarray(picture[::-1])
     changed[..., 0] //= 2
+    if card.kind == 'gait':
+        grey = [cv2.cvtColor(source, cv2.COLOR_BGR2GRAY) for source in (picture, changed)]
+        size = (spec.width, spec.height)
+        return np.stack([cv2.resize(g, size, interpolation=cv2.INTER_AREA) for g in grey])
     if card.kind == 'detector':
         batch = np.empty((2, spec.height, spec.width, 3), np.uint8)
         for source, out in zip((picture, changed), batch):
@@ -166,9 +175,31 @@ def _answers(
         found = nms(boxes, scores, 0.6)
         best = f', the surest with {scores.max():.2f}' if len(found) else ''
         verdict.fits.append(f'finds {len(found)} people above 0.25 in the picture{best}')
-    elif card.output.vector:
+    elif card.output.vector and card.kind != 'gait':
         other = np.repeat(normalise(pixels[1:], card.input), n, axis=0)
         _vectors(outputs[0], _run(session, inputs, card, other)[0], verdict)
+
+
+def _head(path: Path, card: Card, outputs: Sequence[AnyArray], verdict: Verdict) -> None:
+    """Check the second graph on the features of two masks."""
+    features = outputs[0]
+    channels, height, width = features.shape[1:]
+    try:
+        file, head = head_of(path, card, (channels, height, width))
+        session = open_session(file, ['CPUExecutionProvider'])
+    except (CardError, ModelError) as error:
+        verdict.problems.append(str(error))
+        return
+    inputs, answers = ports(session.get_inputs()), ports(session.get_outputs())
+    problems = [f'head: {problem}' for problem in _declared(inputs, answers, head)]
+    if not problems:
+        vectors = _run(session, inputs, head, features)
+        problems = output_problems(vectors, head, 2) or value_problems(vectors, head)
+    verdict.problems += problems
+    if not problems:
+        _vectors(vectors[0][:1], vectors[0][1:], verdict)
+        if not np.allclose(np.linalg.norm(vectors[0], axis=1), 1.0, atol=1e-3):
+            verdict.problems.append('head: its vectors are not of unit length')
 
 
 def _vectors(first: AnyArray, second: AnyArray, verdict: Verdict) -> None:

@@ -127,6 +127,8 @@ def example(inputs: Sequence[Port], card: Card, n: int) -> dict[str, AnyArray]:
 def input_problems(image: Port, spec: Input) -> list[str]:
     """What does not fit between the image input and the card, in words."""
     what, axes = ('clips', 5) if spec.frames else ('images', 4)
+    if spec.layout == 'NHW':
+        what, axes = 'masks', 3
     if len(image.shape) != axes:
         return [
             f'its input {image} has {len(image.shape)} axes and not the {axes} of a batch '
@@ -136,13 +138,18 @@ def input_problems(image: Port, spec: Input) -> list[str]:
     if spec.frames and image.shape[1] not in (None, spec.frames):
         problems.append(f'its clips have {image.shape[1]} frames, the card says {spec.frames}')
     size = image.shape[-3:]
-    layouts = {'NCHW': size, 'NHWC': (size[2], *size[:2])}
+    layouts = {
+        'NCHW': size,
+        'NHWC': (size[2], *size[:2]),
+        'NHW': (spec.channels, *size[1:]),
+    }
     channels, height, width = layouts[spec.layout]
     other = 'NHWC' if spec.layout == 'NCHW' else 'NCHW'
-    if channels not in (3, None):
-        if layouts[other][0] == 3:
+    if channels not in (spec.channels, None):
+        if layouts[other][0] == spec.channels:
             return [f'its input {image} is {other} and not {spec.layout}: mend input.layout']
-        return [f'its input {image} has {channels} colour channels, and only 3 can be fed']
+        what = 'colour channels' if spec.channels == 3 else 'channels'
+        return [f'its input {image} has {channels} {what}, and only {spec.channels} can be fed']
     for name, real, told in (('height', height, spec.height), ('width', width, spec.width)):
         if real not in (None, told):
             problems.append(f'its input is {real} pixels in {name}, the card says {told}')
@@ -158,6 +165,10 @@ def output_problems(outputs: Sequence[AnyArray], card: Card, n: int) -> list[str
     if card.output.decoder:
         return _detector_problems(outputs, card, n)
     first = outputs[0]
+    if card.kind == 'gait':
+        if first.ndim != 4 or first.shape[0] != n:
+            return [f'{n} masks give features {_shape(first)} and not {n} x c x h x w']
+        return []
     if card.output.vector:
         if first.shape[0] != n:
             return [f'{n} images give {first.shape[0]} rows: {_shape(first)}']
@@ -185,6 +196,7 @@ def value_problems(outputs: Sequence[AnyArray], card: Card) -> list[str]:
         return problems
     if (
         card.output.vector
+        and card.kind != 'gait'
         and not np.linalg.norm(outputs[0].reshape(len(outputs[0]), -1), axis=1).all()
     ):
         return ['a vector is all zero, so it has no direction']

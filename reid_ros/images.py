@@ -83,7 +83,7 @@ def normalise(batch: UInt8Array, spec: Input, out: AnyArray | None = None) -> An
         spec: the input of the card.
         out: buffer for the answer, at least n long; None makes one.
     """
-    if spec.layout == 'NHWC' and spec.dtype == 'uint8' and out is None:
+    if spec.layout != 'NCHW' and spec.dtype == 'uint8' and out is None:
         return batch
     result = input_buffer(spec, len(batch)) if out is None else out[: len(batch)]
     trivial = set(spec.mean) == {0.0} and set(spec.std) == {1.0}
@@ -108,10 +108,15 @@ def normalise(batch: UInt8Array, spec: Input, out: AnyArray | None = None) -> An
 
 
 def input_buffer(spec: Input, n: int) -> AnyArray:
-    """An uninitialised network input for n images or clips."""
+    """An uninitialised network input for n images, clips or masks."""
     size = (spec.height, spec.width)
     clip = (spec.frames,) if spec.frames else ()
-    shape = (n, 3, *size) if spec.layout == 'NCHW' else (n, *clip, *size, 3)
+    shapes: dict[str, tuple[int, ...]] = {
+        'NCHW': (n, spec.channels, *size),
+        'NHWC': (n, *clip, *size, 3),
+        'NHW': (n, *size),
+    }
+    shape = shapes[spec.layout]
     return np.empty(shape, np.dtype(spec.dtype))
 
 

@@ -25,7 +25,8 @@ ROOMS = {
     'ego': ('lens', 'types'),
     'odometry': ('ego', 'lens', 'moments', 'types'),
     # A network and its card: what is known about it, how it is read, run, checked and downloaded.
-    'card': ('config', 'types'),
+    'card_entries': ('config',),
+    'card': ('card_entries', 'config', 'types'),
     'decode': ('card', 'types'),
     'fit': ('card', 'decode', 'images', 'types'),
     'model': ('card', 'fit', 'types'),
