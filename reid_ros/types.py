@@ -52,17 +52,27 @@ class Detections:
         boxes: (n, 4) float32, pixels, corners x0 y0 x1 y1.
         scores: (n,) float32, 0 to 1.
         vectors: (n, d) float32 unit appearance vectors where the detector gives them, else None.
+        masks: (n, h, w) uint8, 0 to 255, what of each box' crop is the person, brought to one
+            size, where the detector gives it, else None.
     """
 
     boxes: FloatArray
     scores: FloatArray
     vectors: FloatArray | None = None
+    masks: UInt8Array | None = None
 
     def __post_init__(self) -> None:
         _column('scores', self.scores, len(self.boxes))
         _column('boxes', self.boxes, len(self.scores), 4)
         if self.vectors is not None and len(self.vectors) != len(self.scores):
             raise ValueError(f'{len(self.vectors)} vectors for {len(self.scores)} detections')
+        masks = self.masks
+        if masks is not None and (
+            masks.ndim != 3 or len(masks) != len(self.scores) or masks.dtype != np.uint8
+        ):
+            raise ValueError(
+                f'masks are {masks.dtype} {masks.shape}, expected uint8 ({len(self.scores)}, h, w)'
+            )
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -33,12 +33,16 @@ ROOMS = {
     'colour': ('card', 'types'),
     'check': ('boxes', 'card', 'colour', 'decode', 'fit', 'images', 'model', 'types'),
     'pull': ('card', 'types'),
-    # Perception: on the rows above, never on each other. kalman and match are parts of track.
+    # Perception: on the rows above, never on each other. kalman and match are parts of track;
+    # outline and background are parts of silhouette.
     'detect': ('boxes', 'config', 'decode', 'images', 'model', 'types'),
     'kalman': ('types',),
     'match': ('types',),
     'track': ('boxes', 'config', 'kalman', 'match', 'types'),
     'embed': ('boxes', 'card', 'config', 'images', 'types'),
+    'outline': ('types',),
+    'silhouette': ('boxes', 'card', 'images', 'outline', 'types'),
+    'background': ('boxes', 'silhouette', 'types'),
     'gallery': ('types',),
     'gallery_store': ('gallery', 'types'),
     # Identity: calibration, likeness, evidence, topology and scene are parts of it.
@@ -84,12 +88,12 @@ ROOMS = {
     'bench': (
         'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate', 'evidence',
         'gallery', 'identify', 'images', 'likeness', 'model', 'moments', 'pipeline', 'report',
-        'results', 'scene', 'topology', 'track', 'types', 'world', '+ros',
+        'results', 'scene', 'silhouette', 'topology', 'track', 'types', 'world', '+ros',
     ),
     # The only place of torch; a robot never imports it.
     'train': (
         'boxes', 'calibration', 'card', 'check', 'config', 'evaluate', 'images', 'model',
-        'progress', 'results', 'types', 'world',
+        'progress', 'results', 'silhouette', 'types', 'world',
     ),
     'doctor': (
         'types', '+calibration', '+card', '+colour', '+config', '+gallery_store', '+model', '+ros',

@@ -1,0 +1,141 @@
+"""Whether a mask shows one whole walking person; a part of `silhouette`.
+
+All lengths are shares of the body's height, so that nothing depends on the mask's resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import cv2
+import numpy as np
+
+from reid_ros.types import FloatArray, UInt8Array
+
+SPECK = 0.05
+"""Pieces below this share of the largest piece are no part of the body."""
+HIDDEN = 0.35
+"""Share of a box in the box of somebody nearer, from which on the body is not whole."""
+LEFT_OUT = 0.6
+"""A body that fills less of its box' height than this is hidden in part, or somebody else's."""
+SQUAT = 1.25
+"""Height over width below which a mask is no standing person; the longest strides have 1.5."""
+EDGE: Mapping[str, float] = MappingProxyType({'border': 0.04, 'room': 0.1, 'tight': 0.2})
+"""How long a piece of the mask's edge the body of a whole person may touch: where that is the
+image's border, where the mask shows more than the box, and where it ends with the box, as feet do.
+"""
+HEADS = 0.2
+"""The part of the body, from above, in which two pieces side by side are two heads."""
+HEAD = 0.05
+"""Least width of a head."""
+UNSURE = 0.45
+"""Unsure pixels for each sure one, from which on an outline is blurred."""
+FULL_HEIGHT_PX = 64.0
+"""Height of a silhouette: what is lower is blurred by enlarging it."""
+
+
+def whole(mask: FloatArray) -> UInt8Array:
+    """(h, w) 0 or 255: a soft mask cut at one half, without specks.
+
+    Args:
+        mask: (h, w) 0 to 1.
+    """
+    solid: UInt8Array = (mask > 0.5).astype(np.uint8)
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    if count > 2:
+        areas = facts[1:, cv2.CC_STAT_AREA]
+        kept = np.concatenate([[False], areas >= SPECK * areas.max()])
+        solid = kept[labels].astype(np.uint8)
+    solid *= np.uint8(255)
+    return solid
+
+
+def judged(
+    mask: FloatArray,
+    solid: UInt8Array,
+    region: FloatArray,
+    box: FloatArray,
+    image: tuple[int, int],
+    hidden: float,
+) -> tuple[str, float]:
+    """Why a mask is not to be used, '' where it is, and its quality, 0 to 1.
+
+    Args:
+        mask: (h, w) 0 to 1.
+        solid: (h, w) `whole` of it, not empty.
+        region: (4,) pixels of the image, what the mask shows.
+        box: (4,) pixels of the image, the person's.
+        image: its width and height, pixels.
+        hidden: share of the box that lies in the box of somebody nearer.
+    """
+    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
+    high, wide = solid.shape
+    down = float(region[3] - region[1]) / high
+    across = float(region[2] - region[0]) / wide
+    tall = (rows[-1] + 1 - rows[0]) * down
+    broad = (columns[-1] + 1 - columns[0]) * across
+    if hidden > HIDDEN or tall < LEFT_OUT * float(box[3] - box[1]):
+        return 'truncated', 0.0
+    sides = np.array([*region[:2], image[0] - region[2], image[1] - region[3]], np.float32)
+    room = np.concatenate([box[:2] - region[:2], region[2:] - box[2:]])
+    if _cut(solid, across, down, tall, sides, room):
+        return 'truncated', 0.0
+    if _heads(solid[rows[0] : rows[-1] + 1], across / tall):
+        return 'merged', 0.0
+    if tall < SQUAT * broad:
+        return 'merged' if broad > 0.8 * float(box[2] - box[0]) else 'truncated', 0.0
+    sure = float(np.count_nonzero(mask > 0.8))
+    unsure = float(np.count_nonzero((mask > 0.2) & (mask <= 0.8)))
+    doubt = unsure / max(sure, 1.0)
+    if doubt > UNSURE:
+        return 'blurred', 0.0
+    value = min(1.0, tall / FULL_HEIGHT_PX) * (1.0 - hidden) * (1.0 - 0.5 * doubt / UNSURE)
+    return '', max(value, 1e-3)
+
+
+def _cut(
+    solid: UInt8Array,
+    across: float,
+    down: float,
+    tall: float,
+    sides: FloatArray,
+    room: FloatArray,
+) -> bool:
+    """Whether the body goes on beyond what the mask shows.
+
+    Args:
+        solid: (h, w) the body.
+        across, down: size of a pixel of it in the image.
+        tall: the body's height in the image.
+        sides: (4,) pixels from what the mask shows to the image's border: left, up, right, down.
+        room: (4,) pixels around the box that the mask shows, too, in the same order.
+    """
+    touching = np.array(
+        [
+            np.count_nonzero(solid[:, 0]) * down,
+            np.count_nonzero(solid[0]) * across,
+            np.count_nonzero(solid[:, -1]) * down,
+            np.count_nonzero(solid[-1]) * across,
+        ]
+    )
+    allowed = np.where(room > 1.0, EDGE['room'], EDGE['tight'])
+    allowed[sides < 1.0] = EDGE['border']
+    return bool((touching > allowed * tall).any())
+
+
+def _heads(body: UInt8Array, across: float) -> bool:
+    """Whether there are two heads side by side.
+
+    Args:
+        body: (h, w) the rows of a body.
+        across: width of a pixel, as a share of the body's height.
+    """
+    top = body[: max(2, round(HEADS * len(body)))] > 0
+    edges = np.diff(np.pad(top, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    double = 0
+    for row in edges[np.count_nonzero(edges, axis=1) >= 4]:
+        widths = (np.flatnonzero(row < 0) - np.flatnonzero(row > 0)) * across
+        double += int(np.count_nonzero(widths >= HEAD) >= 2)
+    # Of the height of a head, some 0.13 of the body's; a hand beside the face is no head.
+    return double >= 0.05 * len(body)
