@@ -10,8 +10,8 @@ import numpy as np
 from reid_ros.types import DoubleArray, FloatArray, UInt8Array
 from reid_ros.world.clutter import Detector, disturb
 from reid_ros.world.outfit import Outfit, change, with_bag, with_coat
+from reid_ros.world.photo import Photo
 from reid_ros.world.scenario import WorldError
-from reid_ros.world.studio import Photo
 from reid_ros.world.values import Truth
 
 CONDITIONS = ('normal', 'bag', 'coat')

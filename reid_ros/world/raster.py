@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -96,6 +96,55 @@ def draw(canvas: Canvas, figures: Sequence[Figure], view: View, light: Light) ->
     brush.finish(boxes)
     seen = brush.seen[1 : n + 1]
     return Drawn(labels, boxes, np.maximum(whole, seen.astype(np.float32)), seen)
+
+
+def outlines(
+    depth: FloatArray, moments: Sequence[Figure], view: View, light: Light
+) -> Iterator[Drawn]:
+    """What `draw` would say of each figure alone in the picture, without painting it.
+
+    All at once, since most of the time of a small figure goes into starting numpy's functions.
+
+    Args:
+        depth: (height, width) float32 metres of the empty picture; it stays as it is.
+        moments: the figures.
+        view: of the picture.
+        light: of the place; it does not matter.
+
+    Yields:
+        One for each figure, whose labels are valid until the next one is asked for.
+    """
+    labels = np.zeros(depth.shape, np.uint8)
+    flat, deep = labels.reshape(-1), depth.reshape(-1)
+    found = slices(moments, heights(moments, view), view, light)
+    boxes = _boxes(found, len(moments))
+    covered = spans(found, view.width, view.height)
+    edges = np.searchsorted(found.person[covered.slice], np.arange(len(moments) + 1)).tolist()
+    for k, run in enumerate(map(slice, edges[:-1], edges[1:])):
+        pixel, z = _candidates(covered, run)
+        flat[pixel] = 1
+        whole = np.array([_whole(int(np.count_nonzero(flat)), boxes[k], view)], np.float32)
+        flat[pixel] = 0
+        flat[pixel[z < deep.take(pixel)]] = 1
+        seen = np.array([np.count_nonzero(flat)], np.int64)
+        yield Drawn(labels, boxes[k : k + 1], np.maximum(whole, seen.astype(np.float32)), seen)
+        flat[pixel] = 0
+
+
+def _candidates(covered: Spans, run: slice) -> tuple[IntArray, FloatArray]:
+    """Flat pixels of some spans, several of one place, and their depths, as `_Brush` has them."""
+    count = covered.count[run]
+    ends = count.cumsum()
+    order = np.arange(int(ends[-1]) if len(ends) else 0, dtype=np.int32)
+    which = np.repeat(np.arange(len(count)), count)
+    pixel = order + (covered.first[run] - ends + count).take(which)
+    at = order.astype(np.float32)
+    step = covered.step[:, run]
+    start = covered.start[:, run] - step * (ends - count).astype(np.float32)
+    u = step[ACROSS].take(which) * at + start[ACROSS].take(which)
+    z = step[DEPTH].take(which) * at + start[DEPTH].take(which)
+    z -= covered.bulge[run].take(which) * np.sqrt(np.maximum(1 - u * u, 0))
+    return pixel, z
 
 
 def _scratch(shape: tuple[int, ...]) -> tuple[UInt8Array, UInt32Array, Int32Array]:

@@ -16,6 +16,7 @@ import numpy as np
 from reid_ros.types import FloatArray, UInt8Array
 from reid_ros.world.cast import Person, person
 from reid_ros.world.crops import checked_size, dressed, window
+from reid_ros.world.photo import Photo
 from reid_ros.world.scenario import WorldError
 from reid_ros.world.seeds import Split, generator
 from reid_ros.world.studio import Studio, stroll
@@ -131,20 +132,7 @@ class GaitStudio:
         Raises:
             WorldError: a condition or a view that does not exist.
         """
-        if not 0 <= view <= 180:
-            raise WorldError(f'view: {view} degrees are outside 0 to 180')
-        split, seed = self.studio.split, self.studio.seed
-        if self._last is None or self._last[0] != index:
-            self._last = index, self._people(index)
-        who = self._last[1]
-        worn = dressed(who.outfits[0], condition, generator(split, 'worn', index, 0))
-        # Without the view: all views show one walk.
-        step = stroll(who, worn, generator(split, 'gait walk', seed, index, condition, walk))
-        rng = generator(split, 'gait view', seed, index, condition, walk, view)
-        camera = int(rng.integers(len(self.studio.stands)))
-        photos = self.studio.photograph(
-            step, camera, rng, self.frames, self.rate_hz, float(view), alone=True
-        )
+        camera, photos = self.photos(index, condition, walk, view)
         cut = [window(photo, photo.box, self.size) for photo in photos]
         return Passage(
             np.stack([mask for _, mask in cut]),
@@ -158,6 +146,33 @@ class GaitStudio:
             np.array([photo.view_deg for photo in photos], np.float32),
             np.array([photo.visible for photo in photos], np.float32),
             self.rate_hz,
+        )
+
+    def photos(
+        self, index: int, condition: str, walk: int, view: int, painted: bool = True
+    ) -> tuple[int, list[Photo]]:
+        """The camera that took a sequence, and its pictures.
+
+        Args:
+            index, condition, walk, view: as for `sequence`.
+            painted: as for `Studio.photograph`.
+
+        Raises:
+            WorldError: a condition or a view that does not exist.
+        """
+        if not 0 <= view <= 180:
+            raise WorldError(f'view: {view} degrees are outside 0 to 180')
+        split, seed = self.studio.split, self.studio.seed
+        if self._last is None or self._last[0] != index:
+            self._last = index, self._people(index)
+        who = self._last[1]
+        worn = dressed(who.outfits[0], condition, generator(split, 'worn', index, 0))
+        # Without the view: all views show one walk.
+        step = stroll(who, worn, generator(split, 'gait walk', seed, index, condition, walk))
+        rng = generator(split, 'gait view', seed, index, condition, walk, view)
+        camera = int(rng.integers(len(self.studio.stands)))
+        return camera, self.studio.photograph(
+            step, camera, rng, self.frames, self.rate_hz, float(view), True, painted
         )
 
     def sequences(

@@ -175,6 +175,27 @@ def test_a_silhouette_fills_its_height_and_stands_in_the_middle(gait):
     assert 17 < (weight * np.arange(44)).sum() / weight.sum() < 27
 
 
+def test_outlines_alone_are_those_of_the_pictures(gait):
+    """Only sums of floats in another order tell them apart."""
+    camera, painted = gait.photos(3, 'bag', 0, 36)
+    again, plain = gait.photos(3, 'bag', 0, 36, painted=False)
+    assert again == camera
+    wrong = there = 0
+    for one, other in zip(painted, plain):
+        assert other.image.size == 0
+        assert np.allclose(one.box, other.box, atol=0.01)
+        assert abs(one.visible - other.visible) < 0.01
+        whole = [np.zeros((480, 640), bool) for _ in range(2)]
+        for picture, photo in zip(whole, (one, other)):
+            x, y = photo.corner
+            height, width = photo.mask.shape
+            picture[y : y + height, x : x + width] = photo.mask > 0
+        wrong += (whole[0] != whole[1]).sum()
+        there += whole[0].sum()
+    assert there > 5000
+    assert wrong < 1e-4 * there
+
+
 def test_views_are_what_was_asked_for(gait):
     for view in (0, 90, 180):
         one = gait.sequence(1, 'normal', 0, view)
@@ -225,6 +246,7 @@ def test_sequences_come_for_every_condition_walk_and_view(gait):
         (lambda s: Studio('train', 0), 'cameras: 0'),
         (lambda s: Studio('train', 2, randomise='wild'), 'clean, usual, harsh'),
         (lambda s: s.empty(9), '0 to 1'),
+        (lambda s: s.photograph(None, 0, None, 1, 10.0, painted=False), 'alone=True'),
         (lambda s: GaitStudio('train', 200, studio=s), '4 seconds'),
         (lambda s: GaitStudio('test', 20, studio=s), "split 'train'"),
         (lambda s: GaitStudio('train', 9, studio=s).sequence(0, 'normal', 0, 270), '0 to 180'),
