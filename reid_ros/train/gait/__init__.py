@@ -1,0 +1,1 @@
+"""Gait: networks of silhouettes, what they learn by, and how they leave for a robot."""
