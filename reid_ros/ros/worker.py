@@ -1,11 +1,9 @@
-"""The one thread that decodes, steps the pipeline and publishes; callbacks only store messages."""
+"""The thread that decodes images, steps the pipeline and publishes."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rclpy.clock import Clock
@@ -16,23 +14,19 @@ from reid_ros.ros.base import Base
 from reid_ros.ros.cameras import Camera
 from reid_ros.ros.convert import pixels
 from reid_ros.ros.intake import Arrival, Intake
+from reid_ros.ros.loop import Loop
 from reid_ros.ros.outputs import Outputs, Shot
 from reid_ros.ros.target import Target
 from reid_ros.types import Detections, Frame, ReidError
 
-# Seconds between two looks at the stop flag while no image comes.
-IDLE_S = 0.2
 
-
-class Worker:
-    """Takes images from the intake until it is stopped.
+class Watcher(Loop):
+    """Decodes images and hands them on; `_use` says to whom.
 
     Args:
         pipeline: stepped by this thread alone, under `lock`.
         intake: where images wait.
         cameras: by name.
-        outputs: publishes the results.
-        target: the person to follow.
         clock: the ROS clock, for the latency.
         base: what cameras with a mount ride on; None where there is no such camera.
     """
@@ -42,79 +36,47 @@ class Worker:
         pipeline: Pipeline,
         intake: Intake,
         cameras: Mapping[str, Camera],
-        outputs: Outputs,
-        target: Target,
         clock: Clock,
         base: Base | None = None,
     ) -> None:
-        self.lock = threading.Lock()
-        self.cost_s: dict[str, float] = {}
-        self.problem = ''
-        self.cpu_s = self.decode_s = 0.0  # processor time of this thread, and of decoding in it
-        self._pipeline, self._intake, self._cameras = pipeline, intake, cameras
-        self._outputs, self._target, self._clock = outputs, target, clock
-        self._base = base
-        self._stopping = threading.Event()
+        super().__init__(intake)
+        self._pipeline, self._cameras, self._clock, self._base = pipeline, cameras, clock, base
         self._index = dict.fromkeys(cameras, 0)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix='reid_worker')
-        self._running: Future[None] | None = None
-
-    def start(self) -> None:
-        """Begin to work."""
-        self._running = self._pool.submit(self._run)
-
-    def check(self) -> None:
-        """Raise what ended the thread, if anything did: a silent death would look like health."""
-        if self._running is not None and self._running.done():
-            self._running.result()
-
-    def stop(self) -> None:
-        """Finish the image in hand and end; may be called twice."""
-        self._stopping.set()
-        self._intake.wake()
-        self._pool.shutdown(wait=True)
 
     def reset_tracks(self) -> None:
         """Forget the tracks of every camera."""
         with self.lock:
-            for name in self._cameras:
-                self._pipeline.reset_camera(name)
+            for name in self._index:
+                self._forget(name)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            arrivals = self._intake.take(IDLE_S)
-            if arrivals:
-                if self._base is not None:
-                    self._base.expect({a.camera: a.stamp_ns for a in arrivals})
-                self._step(arrivals)
-                self.cpu_s = time.thread_time()
+    def _use(self, shots: Sequence[Shot]) -> Mapping[str, float]:
+        """Step the pipeline and publish; returns seconds by stage. May raise ReidError."""
+        raise NotImplementedError
+
+    def _forget(self, camera: str) -> None:
+        """Forget the tracks of a camera; the lock is held."""
+        self._pipeline.reset_camera(camera)
 
     def _step(self, arrivals: list[Arrival]) -> None:
+        if self._base is not None:
+            self._base.expect({a.camera: a.stamp_ns for a in arrivals})
         began = time.thread_time()
         shots = [shot for arrival in arrivals if (shot := self._shot(arrival)) is not None]
         self.decode_s += time.thread_time() - began
         if not shots:
             return
-        frames = [shot.frame for shot in shots]
         try:
-            with self.lock:
-                moment = self._pipeline.step(frames)
-                names = dict(self._pipeline.names())
-                observations = self._pipeline.observations
+            cost_s = self._use(shots)
         except ReidError as error:
             self.problem = str(error)
             return
         self.problem = ''
-        self._outputs.publish(shots, moment, self._target, names, time.monotonic())
-        self._outputs.publish_embeddings(observations)
         now = self._clock.now().nanoseconds
-        for frame in frames:
-            health = self._cameras[frame.camera].health
+        for shot in shots:
+            health = self._cameras[shot.frame.camera].health
             health.count('processed')
-            health.latencies.append((now - frame.stamp_ns) * 1e-9)
-        for stage, seconds in moment.cost_s.items():
-            # A mean over some thirty steps, to be read by people once a second.
-            self.cost_s[stage] = self.cost_s.get(stage, seconds) * 0.97 + seconds * 0.03
+            health.latencies.append((now - shot.frame.stamp_ns) * 1e-9)
+        self._spent(cost_s)
 
     def _shot(self, arrival: Arrival) -> Shot | None:
         """The decoded image; None where it cannot be decoded, which is counted and told."""
@@ -148,6 +110,38 @@ class Worker:
 
     def _reset(self, camera: str) -> None:
         with self.lock:
-            self._pipeline.reset_camera(camera)
+            self._forget(camera)
         if self._base is not None:
             self._base.reset(camera)
+
+
+class Worker(Watcher):
+    """Images in, identities out.
+
+    Args:
+        pipeline, intake, cameras, clock, base: see `Watcher`.
+        outputs: publishes the results.
+        target: the person to follow.
+    """
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        intake: Intake,
+        cameras: Mapping[str, Camera],
+        outputs: Outputs,
+        target: Target,
+        clock: Clock,
+        base: Base | None = None,
+    ) -> None:
+        super().__init__(pipeline, intake, cameras, clock, base)
+        self._outputs, self._target = outputs, target
+
+    def _use(self, shots: Sequence[Shot]) -> Mapping[str, float]:
+        with self.lock:
+            moment = self._pipeline.step([shot.frame for shot in shots])
+            names = dict(self._pipeline.names())
+            observations = self._pipeline.observations
+        self._outputs.publish(shots, moment, self._target, names, time.monotonic())
+        self._outputs.publish_embeddings(observations)
+        return moment.cost_s

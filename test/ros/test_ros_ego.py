@@ -32,7 +32,7 @@ class Player:
         self.ros = ros
         self.heard = ros.heard(PointCloud2, 'eye/sightings')
         self.senders = {topic: ros.publisher(kind, topic) for topic, kind in KINDS.items()}
-        wanted = [s for t, s in self.senders.items() if t != '/odom' or node._base is not None]
+        wanted = [s for t, s in self.senders.items() if t != '/odom' or node.eyes.base is not None]
         ros.spin_until(lambda: all(sender.get_subscription_count() for sender in wanted))
         ros.spin_for(0.4)
 
@@ -53,7 +53,7 @@ class Player:
             self.send(topic, message)
             poses += topic == '/odom'
             images += topic == '/eye/image'
-            self.ros.spin_until(lambda n=poses: node._base._odometry.received >= n)
+            self.ros.spin_until(lambda n=poses: node.eyes.base._odometry.received >= n)
             if topic == '/eye/detections_table':
                 self.ros.spin_until(lambda n=images: len(self.heard) >= n)
         return images
@@ -175,7 +175,7 @@ def test_the_live_policy_waits_for_nothing(ros):
 def test_the_node_hears_odometry_only_for_cameras_that_ride(ros):
     node = reid_node(ros, settings(mount=False), start=False)
     assert node.start()
-    assert node._base is None
+    assert node.eyes.base is None
     assert not [i for i in node.subscriptions if i.topic_name == '/odom']
     node.trigger_deactivate()
     node.trigger_cleanup()

@@ -1,0 +1,126 @@
+"""The cameras of a node: their subscriptions, and where their images wait."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from rclpy.node import Node
+
+from reid_ros.config import Config
+from reid_ros.ros.base import Base
+from reid_ros.ros.cameras import Camera
+from reid_ros.ros.diagnostics import advice, camera_status, image_topics
+from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
+from reid_ros.types import ReidError
+
+# After this a topic without a publisher is probably misspelt.
+HINT_AFTER_S = 5.0
+
+
+class Eyes:
+    """Open from the start until `destroy`.
+
+    Args:
+        node: owns the subscriptions.
+        config: all settings.
+        overrides: names of the parameters given to the node.
+        enabled: whether images are used now.
+
+    Attributes:
+        cameras: by name.
+        intake: where images wait.
+        base: what cameras with a mount ride on; None where there is no such camera.
+
+    Raises:
+        ReidError: messages that a camera needs are not installed.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        config: Config,
+        overrides: Collection[str],
+        enabled: Callable[[], bool],
+    ) -> None:
+        self._node, self._config, self._enabled = node, config, enabled
+        self._hinted = False
+        self.intake: Intake
+        if config.late_frame_policy == 'process_all':
+            names = config.camera_names
+            self.intake = Everything(names, config.queue_images, self._overflowed)
+        else:
+            self.intake = Newest(self._dropped)
+        self.cameras: dict[str, Camera] = {}
+        self.base: Base | None = None
+        try:
+            for name in config.camera_names:
+                self.cameras[name] = Camera(node, name, config, self._accept, overrides)
+            if any(camera.config.mount for camera in self.cameras.values()):
+                self.base = Base(node, config, overrides)
+        except ReidError:
+            self.destroy()
+            raise
+
+    def destroy(self) -> None:
+        """End the subscriptions."""
+        for camera in self.cameras.values():
+            camera.destroy()
+        self.cameras = {}
+        if self.base is not None:
+            self.base.destroy()
+            self.base = None
+
+    def tend(self) -> None:
+        """Follow publishers that are known not to fit, and wait no longer for silent cameras."""
+        for camera in self.cameras.values():
+            camera.tend(hurried=True)
+            if camera.silent_s() > self._config.silent_after_s:
+                self.intake.silent(camera.name)
+
+    def statuses(self, config: Config, now_s: float) -> list[Any]:
+        """A DiagnosticStatus of each camera; follows every publisher, and gives a hint once."""
+        result = []
+        for camera in self.cameras.values():
+            camera.tend()
+            result.append(camera_status(self._node.get_name(), camera, config, now_s))
+        if self.base is not None:
+            self.base.subscription.tend()
+        self._hint(now_s)
+        return result
+
+    def _accept(self, arrival: Arrival) -> None:
+        if self._enabled():
+            self.intake.put(arrival)
+
+    def _dropped(self, camera: str) -> None:
+        self.cameras[camera].health.count('dropped_by_policy')
+
+    def _overflowed(self, camera: str) -> None:
+        self._dropped(camera)
+        self.cameras[camera].note('full')
+
+    def _hint(self, now_s: float) -> None:
+        """Say once what to write, where a camera's topic does not exist."""
+        if self._hinted or not self.cameras:
+            return
+        if now_s - min(camera.opened_s for camera in self.cameras.values()) < HINT_AFTER_S:
+            return
+        self._hinted = True
+        missing = [c.images.topic for c in self.cameras.values() if not c.images.publishers()]
+        if missing:
+            self._node.get_logger().warning(
+                f'nobody publishes {", ".join(missing)}; {visible_images(self._node)}'
+            )
+
+
+def visible_images(node: Node) -> str:
+    """The image topics that are published now, and the lines of YAML that would use them."""
+    return advice(
+        [
+            (topic, transport)
+            for topic, transport in image_topics(node.get_topic_names_and_types())
+            if not topic.endswith(('/debug_image', '/debug_image/compressed'))
+            and node.count_publishers(topic)
+        ]
+    )
