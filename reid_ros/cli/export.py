@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reid_ros.cli import silhouette
 from reid_ros.cli.arguments import number
 
 if TYPE_CHECKING:
@@ -99,6 +100,8 @@ def _export(args: argparse.Namespace) -> int:
     from reid_ros.progress import Progress
     from reid_ros.train.artefact import Wanted, exported
 
+    if silhouette.is_one(args.training):
+        return silhouette.export(args, _command(args))
     wanted = Wanted(
         precision=args.precision,
         clip=args.clip,

@@ -125,7 +125,7 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
         DataError: its sets cannot be read.
         ExportError: it cannot be exported so, or would lose too much.
     """
-    _writable(path)
+    writable(path)
     recipe, network = saved.recipe(folder), saved.load(folder)
     crops = None
     if wanted.precision.startswith('int8'):
@@ -154,7 +154,7 @@ def export(
     Raises:
         ExportError: it cannot be exported so, loses too much, or is too large.
     """
-    _writable(path)
+    writable(path)
     _judged(wanted, data)
     plain = graph(network, wanted.clip)
     full = _looked(plain, wanted, data)
@@ -191,7 +191,7 @@ def export(
             'lost': lost(full_scores, own_scores),
         },
     )
-    card = _put(content, card, path, _picture(network, data))
+    card = put(content, card, path, _picture(network, data))
     return Made(path, card, megabytes, own_scores, full_scores, said)
 
 
@@ -214,7 +214,8 @@ def some(source: Source, number: int) -> UInt8Array:
     )
 
 
-def _writable(path: Path) -> None:
+def writable(path: Path) -> None:
+    """Raise ExportError where no .onnx file can be written."""
     if path.suffix != '.onnx':
         raise ExportError(f'{path}: the file must end in .onnx')
     if not path.parent.is_dir():
@@ -312,8 +313,18 @@ def _picture(network: Network, data: Data) -> UInt8Array:
     return noise
 
 
-def _put(content: bytes, card: Card, path: Path, picture: UInt8Array) -> Card:
-    """Write file and card once they are known to fit each other."""
+def put(content: bytes, card: Card, path: Path, picture: UInt8Array) -> Card:
+    """Write file and card once they are known to fit each other; the card as written.
+
+    Args:
+        content: of the .onnx file.
+        card: its card, without a checksum.
+        path: the file; the card goes beside it.
+        picture: (h, w, 3) something to run it on.
+
+    Raises:
+        ExportError: they do not fit, or cannot be written.
+    """
     part = path.with_name(f'.{path.stem}.{os.getpid()}.onnx')
     try:
         part.write_bytes(content)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -97,9 +98,9 @@ class _Steps(Sampler[int]):
         return len(self._steps)
 
 
-def ahead(batches: Batches, steps: range, workers: int, pinned: bool) -> Iterator[Batch]:
+def ahead(batches: Dataset[Any], steps: range, workers: int, pinned: bool) -> Iterator[Any]:
     """The batches of steps, in order, prepared by worker processes while others are used."""
-    loader: DataLoader[Batch] = DataLoader(
+    loader: DataLoader[Any] = DataLoader(
         batches,
         batch_size=None,
         sampler=_Steps(steps),

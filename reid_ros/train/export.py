@@ -81,18 +81,36 @@ def graph(network: Network, clip: int = 0) -> onnx.ModelProto:
     plain.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     module = (Clips(plain) if clip else Crops(plain)).eval()
     shape = (clip, *network.size, 3) if clip else (*network.size, 3)
-    found = _traced(module, shape, network.settings.encoder)
-    _tidy(found, clip)
+    return proven(module, shape, network.settings.encoder, 'clips' if clip else 'crops')
+
+
+def proven(
+    module: nn.Module, shape: tuple[int, ...], name: str, title: str, output: str = OUTPUT
+) -> onnx.ModelProto:
+    """The graph of any module from bytes to one answer, and proof that it answers as torch does.
+
+    Args:
+        module: on the CPU, in eval mode and the plain memory format.
+        shape: of one of its inputs, without the batch.
+        name: for errors.
+        title: of the graph.
+        output: name of the answer.
+
+    Raises:
+        ExportError: torch cannot export it, or the graph answers something else.
+    """
+    found = _traced(module, shape, name, output)
+    _tidy(found, title)
     worst = difference(found, module, shape)
     if not worst <= PARITY:
         raise ExportError(
-            f'{network.settings.encoder}: the exported network differs from torch by {worst:.2g}, '
+            f'{name}: the exported network differs from torch by {worst:.2g}, '
             f'and {PARITY:g} is allowed; an operator of it does not survive the export'
         )
     return found
 
 
-def _traced(module: nn.Module, shape: tuple[int, ...], name: str) -> onnx.ModelProto:
+def _traced(module: nn.Module, shape: tuple[int, ...], name: str, output: str) -> onnx.ModelProto:
     batch = torch.export.Dim('n', min=1)
     example = torch.zeros(2, *shape, dtype=torch.uint8)
     with warnings.catch_warnings():
@@ -106,7 +124,7 @@ def _traced(module: nn.Module, shape: tuple[int, ...], name: str) -> onnx.ModelP
                 external_data=False,
                 opset_version=OPSET,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=[output],
                 dynamic_shapes={INPUT: {0: batch}},
                 verbose=False,
             )
@@ -118,7 +136,7 @@ def _traced(module: nn.Module, shape: tuple[int, ...], name: str) -> onnx.ModelP
     return found
 
 
-def _tidy(found: onnx.ModelProto, clip: int) -> None:
+def _tidy(found: onnx.ModelProto, title: str) -> None:
     """Leave what a robot needs: no traces of the source, no names of the wrapper, no Identity."""
     body = found.graph
     found.ir_version = IR
@@ -127,7 +145,7 @@ def _tidy(found: onnx.ModelProto, clip: int) -> None:
             del entry.metadata_props[:]
         entry.doc_string = ''
     del body.value_info[:]
-    body.name = 'clips' if clip else 'crops'
+    body.name = title
     passed = {node.output[0]: node.input[0] for node in body.node if node.op_type == 'Identity'}
     answers = {value.name for value in body.output}
     kept = [n for n in body.node if n.op_type != 'Identity' or n.output[0] in answers]
@@ -163,8 +181,8 @@ class Runner:
         )
 
     def __call__(self, images: UInt8Array) -> FloatArray:
-        """(n, d) what the network answers."""
-        answer: FloatArray = self._session.run([OUTPUT], {INPUT: images})[0]
+        """(n, d) what the network answers first."""
+        answer: FloatArray = self._session.run(None, {INPUT: images})[0]
         return answer
 
 

@@ -39,13 +39,16 @@ BATCH = 16
 """Images of one calibration step, whose least and largest activations are found together."""
 
 
-def int8(found: onnx.ModelProto, images: UInt8Array, symmetric: bool = False) -> onnx.ModelProto:
+def int8(
+    found: onnx.ModelProto, images: UInt8Array, symmetric: bool = False, centred: bool = True
+) -> onnx.ModelProto:
     """The graph with 8-bit weights and activations.
 
     Args:
         found: in fp32.
         images: (n, h, w, 3) uint8 BGR crops, or (n, t, h, w, 3) clips, to learn ranges from.
         symmetric: signed activations around 0, for TensorRT; else unsigned ones, for a CPU.
+        centred: whether the answers are vectors, to which what they lost on average is added.
 
     Raises:
         ExportError: nothing to calibrate on, or hardly anything to quantise.
@@ -85,7 +88,8 @@ def int8(found: onnx.ModelProto, images: UInt8Array, symmetric: bool = False) ->
         result = onnx.load(path)
     if fed:
         take_bytes(result)
-    _centre(found, result, images)
+    if centred:
+        _centre(found, result, images)
     del result.metadata_props[:]
     del result.graph.value_info[:]
     result.producer_name, result.producer_version = found.producer_name, found.producer_version

@@ -260,6 +260,15 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
         raise ConfigError(f'{path}: {error}') from error
 
 
+def task(path: str | Path) -> str:
+    """What the recipe in a YAML file is for: '' = appearance, 'gait' or 'silhouette'.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    return str(layered(Path(path)).get('task', ''))
+
+
 def layered(path: Path, seen: tuple[Path, ...] = ()) -> dict[str, Any]:
     """A YAML file's mapping over that of its `base`.
 

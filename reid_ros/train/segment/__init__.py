@@ -1,0 +1,1 @@
+"""Silhouette networks: pictures of people with their masks, a small network, its training."""
