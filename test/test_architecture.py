@@ -23,6 +23,10 @@ ROOMS = {
     'ground': ('lens', 'types'),
     'meeting': ('types',),
     'ego': ('lens', 'types'),
+    # The one person whom a robot follows: who it is, where, and how fast to drive.
+    'target': ('config', 'ground', 'types'),
+    'whereabouts': ('ground', 'lens', 'types'),
+    'follow': ('config',),
     'odometry': ('ego', 'lens', 'moments', 'types'),
     # A network and its card: what is known about it, how it is read, run, checked and downloaded.
     'card_entries': ('config',),
@@ -77,8 +81,8 @@ ROOMS = {
     'world': ('boxes', 'config', 'ego', 'images', 'lens', 'replay', 'types'),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
     'ros': (
-        'config', 'ground', 'lens', 'moments', 'odometry', 'pipeline', 'replay', 'scene', 'types',
-        'world',
+        'config', 'follow', 'ground', 'lens', 'moments', 'odometry', 'pipeline', 'replay', 'scene',
+        'target', 'types', 'whereabouts', 'world',
     ),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),
