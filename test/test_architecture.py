@@ -15,27 +15,32 @@ PACKAGE = ROOT / 'reid_ros'
 ROOMS = {
     # Values and settings: below everything.
     'types': (),
-    'config': ('types',),
+    'settings': ('types',),
+    'config': ('settings',),
     # Geometry and pixels.
     'boxes': ('types',),
     'images': ('boxes', 'card', 'types'),
     'lens': ('types',),
     'ground': ('lens', 'types'),
     'meeting': ('types',),
-    'ego': ('lens', 'types'),
     # The one person whom a robot follows: who it is, where, and how fast to drive.
     'target': ('config', 'ground', 'types'),
     'whereabouts': ('ground', 'lens', 'types'),
     'follow': ('config',),
+    'ego': ('lens', 'types'),
     'odometry': ('ego', 'lens', 'moments', 'types'),
     # A network and its card: what is known about it, how it is read, run, checked and downloaded.
     'card_entries': ('config',),
     'card': ('card_entries', 'config', 'types'),
     'decode': ('card', 'types'),
     'fit': ('card', 'decode', 'images', 'types'),
-    'model': ('card', 'fit', 'types'),
+    'session': ('card', 'fit', 'types'),
+    'engine': ('card', 'fit', 'session', 'types'),
+    'model': ('card', 'engine', 'fit', 'session', 'types'),
     'colour': ('card', 'types'),
-    'check': ('boxes', 'card', 'colour', 'decode', 'fit', 'images', 'model', 'types'),
+    'check': (
+        'boxes', 'card', 'colour', 'decode', 'fit', 'images', 'model', 'session', 'types',
+    ),
     'pull': ('card', 'types'),
     # Perception: on the rows above, never on each other. kalman and match are parts of track;
     # outline and background are parts of silhouette.
@@ -47,6 +52,8 @@ ROOMS = {
     'outline': ('types',),
     'silhouette': ('boxes', 'card', 'images', 'outline', 'types'),
     'background': ('boxes', 'silhouette', 'types'),
+    'pace': ('types',),
+    'gait': ('card', 'config', 'model', 'pace', 'silhouette', 'types'),
     'gallery': ('types',),
     'gallery_store': ('gallery', 'types'),
     # Identity: calibration, likeness, evidence, topology and scene are parts of it.
@@ -112,7 +119,8 @@ OTHERS = {
     'scipy': None,
     'cv2': None,
     'yaml': ('config', 'cli', 'train'),
-    'onnxruntime': ('model', 'pipeline', 'doctor', 'train'),
+    'onnxruntime': ('session', 'model', 'pipeline', 'doctor', 'train'),
+    'tensorrt': ('engine',),
     'rosbags': ('replay',),
     # Needs of rosbags itself, so they are there where it is: SQLite and the codecs of bags.
     'apsw': ('replay',),

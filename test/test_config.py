@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reid_ros import config
+from reid_ros import settings as reading
 from reid_ros.config import CameraConfig, Config, ConfigError, build, read
 
 ROOT = Path(__file__).parents[1]
@@ -376,12 +377,12 @@ def test_the_config_folder_of_an_installed_package_is_found(tmp_path, monkeypatc
     """Where there is no source tree: first in the workspaces, then in the environment."""
     installed = tmp_path / 'ws' / 'share' / 'reid_ros' / 'config'
     (installed / 'models').mkdir(parents=True)
-    monkeypatch.setattr(config, '__file__', str(tmp_path / 'site' / 'reid_ros' / 'config.py'))
+    monkeypatch.setattr(reading, '__file__', str(tmp_path / 'site' / 'reid_ros' / 'config.py'))
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path / "ws"}')
-    assert config.config_dir() == installed
+    assert reading.config_dir() == installed
     monkeypatch.setenv('AMENT_PREFIX_PATH', '')
-    monkeypatch.setattr(config.sys, 'prefix', str(tmp_path / 'ws'))
-    assert config.config_dir() == installed
-    monkeypatch.setattr(config.sys, 'prefix', str(tmp_path / 'elsewhere'))
+    monkeypatch.setattr(reading.sys, 'prefix', str(tmp_path / 'ws'))
+    assert reading.config_dir() == installed
+    monkeypatch.setattr(reading.sys, 'prefix', str(tmp_path / 'elsewhere'))
     with pytest.raises(ConfigError, match='without its config folder'):
-        config.config_dir()
+        reading.config_dir()
