@@ -26,7 +26,8 @@ from reid_ros.fit import (
     value_problems,
 )
 from reid_ros.images import crop_batch, letterbox_into, normalise
-from reid_ros.model import ORT_ERRORS, Model, first_line, open_session
+from reid_ros.model import Model
+from reid_ros.session import ORT_ERRORS, first_line, open_session
 from reid_ros.types import AnyArray, UInt8Array
 
 

@@ -179,8 +179,9 @@ class Config:
     """Everything that can be set, and its default."""
 
     backend: str = setting(
-        'auto', 'what runs the networks', choices=('auto', 'ort_tensorrt', 'ort_cuda', 'cpu')
-    )
+        'auto', 'what runs the networks; one stands in for another in this order',
+        choices=('auto', 'tensorrt', 'ort_tensorrt', 'ort_cuda', 'cpu'),
+    )  # fmt: skip
     backend_strict: bool = setting(False, 'refuse to start where the backend falls back')
     engine_cache_dir: str = setting('~/.cache/reid_ros/engines', 'folder of built engines')
     precision: str = setting('fp16', 'precision of built engines', choices=('fp32', 'fp16'))

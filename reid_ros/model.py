@@ -1,69 +1,44 @@
-"""Run an exported network: one `infer(batch)` over ONNX Runtime and its providers."""
+"""Run an exported network: one `infer(batch)` over TensorRT and ONNX Runtime's providers."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import io
-import json
-import re
-import tempfile
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from reid_ros.card import Card, sha256
-from reid_ros.fit import (
-    ModelError,
-    chosen_outputs,
-    example,
-    extras,
-    image_port,
-    input_problems,
-    output_problems,
-    ports,
-)
+from reid_ros.engine import native
+from reid_ros.engine.error import EngineError
+from reid_ros.engine.progress import Tell
+from reid_ros.fit import ModelError, Port, chosen_outputs, extras, image_port
+from reid_ros.session import ORT_ERRORS, PROVIDERS, Placement, first_line, missing_library, proven
 from reid_ros.types import AnyArray
 
-PROVIDERS = {
-    'ort_tensorrt': 'TensorrtExecutionProvider',
-    'ort_cuda': 'CUDAExecutionProvider',
-    'cpu': 'CPUExecutionProvider',
-}
-# ONNX Runtime's exceptions share no base of their own.
-ORT_ERRORS: tuple[type[Exception], ...] = (
-    *(v for v in vars(_state).values() if isinstance(v, type) and issubclass(v, Exception)),
-    RuntimeError,
-    ValueError,
-)
-# Where these ran is where the work was done; shape arithmetic stays on the CPU even on a GPU.
-_HEAVY = ('Conv', 'MatMul', 'Gemm', 'Attention', 'TRTKernel', 'LSTM', 'GRU')
+NATIVE = 'tensorrt'
+BACKENDS = (NATIVE, *PROVIDERS)
+"""What can run a network, in the order in which one stands in for another."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where the nodes of a network ran in one real inference.
-
-    Attributes:
-        nodes: number of nodes per provider.
-        heavy: the same of those that do the arithmetic (convolutions, matrix products).
-    """
-
-    nodes: Mapping[str, int]
-    heavy: Mapping[str, int]
+class Runs(Protocol):
+    """A loaded network, whatever runs it."""
 
     @property
-    def provider(self) -> str:
-        """The provider that did most of the work."""
-        counts = self.heavy or self.nodes
-        return max(counts, key=lambda name: counts[name]) if counts else ''
+    def inputs(self) -> tuple[Port, ...]:
+        """Of the file."""
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """Of the file."""
+
+    def run(self, names: Sequence[str], feeds: Mapping[str, AnyArray]) -> list[AnyArray]:
+        """The outputs of those names, in their order; ModelError where it failed."""
+
+    def close(self) -> None:
+        """Give its memory back."""
 
 
 class Model:
@@ -72,24 +47,26 @@ class Model:
     Attributes:
         card: the network's card.
         path: its file.
-        provider: what really runs it: ort_tensorrt, ort_cuda or cpu.
+        provider: what really runs it: tensorrt, ort_tensorrt, ort_cuda or cpu.
         fallback_reason: why it is not the backend that was asked for, '' where it is.
         placement: how many of its nodes ran where in the first inference.
+        facts: of an engine of TensorRT: whether it was kept, what was measured; else empty.
         inputs, outputs: what the file says about them; outputs in the order that `infer` answers.
     """
 
     def __init__(
-        self, session: Any, path: Path, card: Card, provider: str, placement: Placement,
-        reason: str, max_batch: int,
+        self, runs: Runs, path: Path, card: Card, provider: str, placement: Placement,
+        reason: str, max_batch: int, facts: Mapping[str, Any],
     ) -> None:  # fmt: skip
         self.card = card
         self.path = path
         self.provider = provider
         self.fallback_reason = reason
         self.placement = placement
-        self.inputs = ports(session.get_inputs())
-        self.outputs = chosen_outputs(ports(session.get_outputs()), card)
-        self._session = session
+        self.facts = facts
+        self.inputs = runs.inputs
+        self.outputs = chosen_outputs(runs.outputs, card)
+        self._runs: Runs | None = runs
         self._image = image_port(self.inputs, card.input)
         self._names = [port.name for port in self.outputs]
         self._chunk = self._image.shape[0] or max_batch
@@ -105,57 +82,54 @@ class Model:
         engine_cache_dir: str | Path = '~/.cache/reid_ros/engines',
         precision: str = 'fp16',
         max_batch: int = 16,
+        typical: int = 0,
         threads: int = 0,
+        tell: Tell | None = None,
     ) -> Model:
         """Load a network and prove with one inference what runs it.
 
         Args:
             path: the .onnx file.
             card: its card.
-            backend: 'auto' (the fastest that runs), 'ort_tensorrt', 'ort_cuda' or 'cpu'.
+            backend: 'auto' (the fastest that runs; TensorRT itself only where an engine of this
+                network was built before, for that takes minutes), 'tensorrt', 'ort_tensorrt',
+                'ort_cuda' or 'cpu'.
             strict: refuse to run on another backend than the one asked for; with 'auto', refuse
                 the CPU where this onnxruntime was built for a GPU.
             engine_cache_dir: folder of TensorRT's engines.
             precision: 'fp16' or 'fp32', of TensorRT's engines.
             max_batch: most images in one inference of a network whose batch is free.
+            typical: images in most inferences, which an engine is tuned for; 0 = as usual for the
+                network's kind.
             threads: CPU threads of one operator, 0 = all cores.
+            tell: told how far the build of an engine is.
 
         Raises:
             ModelError: unreadable, does not fit the card, or strict and not on the backend.
         """
         path = Path(path).expanduser()
+        wish = native.Wish(precision, max_batch, typical, engine_cache_dir, backend == NATIVE)
+        kept = backend == 'auto' and path.is_file() and native.is_kept(path, engine_cache_dir)
         reasons: list[str] = []
-        for name in _order(backend):
-            wanted = PROVIDERS[name]
-            if wanted not in ort.get_available_providers():
-                reasons.append(
-                    f'{name}: this onnxruntime {ort.__version__} was built without {wanted}'
-                )
-                continue
+        for name in order(backend, kept):
             try:
-                with _quiet(name):
-                    providers = _providers(
-                        name, path, card, engine_cache_dir, precision, max_batch
-                    )
-                    session, placement = _proven(path, card, providers, threads)
-            except ORT_ERRORS as error:
-                if name == 'cpu':
-                    raise ModelError(f'{path} does not run: {first_line(error)}') from error
-                reasons.append(f'{name}: {missing_library(name) or first_line(error)}')
+                runs, placement, facts = (
+                    _native(path, card, wish, tell)
+                    if name == NATIVE
+                    else _session(name, path, card, wish, threads)
+                )
+            except EngineError as error:
+                reasons.append(f'{name}: {error}')
                 continue
-            if name != 'cpu' and placement.provider != wanted:
-                ran = f'its nodes ran on {_counts(placement.nodes)}'
-                reasons.append(f'{name}: {missing_library(name) or ran}')
-                continue
-            reason = '; '.join(reasons) if _matters(backend, reasons) else ''
+            reason = '; '.join(reasons) if matters(backend, reasons) else ''
             if reason and strict and (backend != 'auto' or name == 'cpu'):
+                runs.close()
                 break
-            return Model(session, path, card, name, placement, reason, max_batch)
+            return Model(runs, path, card, name, placement, reason, max_batch, facts)
         raise ModelError(
             f'{path.name}: backend {backend} is demanded (backend_strict) but would fall back: '
-            f'{"; ".join(reasons)}. Install an onnxruntime with that provider '
-            "('reid_ros doctor' says what is missing), or set backend: cpu or "
-            'backend_strict: false'
+            f"{'; '.join(reasons)}. Mend that ('reid_ros doctor' says what is missing), or set "
+            'backend: cpu or backend_strict: false'
         )
 
     @property
@@ -190,10 +164,12 @@ class Model:
         if short:
             batch = np.concatenate([batch, np.repeat(batch[-1:], self._chunk - n, axis=0)])
         feeds = {self._image.name: batch, **extras(self.inputs, self.card.input, len(batch))}
+        if self._runs is None:
+            raise ModelError(f'{self.path.name} failed: it is closed')
         try:
-            outputs: list[AnyArray] = self._session.run(self._names, feeds)
-        except ORT_ERRORS as error:
-            raise ModelError(f'{self.path.name} failed: {first_line(error)}') from error
+            outputs = self._runs.run(self._names, feeds)
+        except ModelError as error:
+            raise ModelError(f'{self.path.name} failed: {error}') from error
         if not short:
             return outputs
         return [
@@ -203,7 +179,9 @@ class Model:
 
     def close(self) -> None:
         """Give the network's memory back."""
-        self._session = None
+        if self._runs is not None:
+            self._runs.close()
+        self._runs = None
 
     def __enter__(self) -> Model:
         return self
@@ -217,166 +195,64 @@ class Model:
         self.close()
 
 
-def open_session(
-    path: Path, providers: Sequence[Any], threads: int = 0, profile: Path | None = None
-) -> Any:
-    """An ONNX Runtime session that never changes its providers on its own.
+def order(backend: str, kept: bool = False) -> list[str]:
+    """The backends to try, best first.
 
     Args:
-        path: the .onnx file.
-        providers: ONNX Runtime's, best first.
-        threads: CPU threads of one operator, 0 = all cores.
-        profile: where the record of what ran where is to begin, None keeps none.
+        backend: asked for.
+        kept: an engine of the network was built before, so that 'auto' may use TensorRT itself.
 
     Raises:
-        ModelError: no such file, or not a network.
+        ModelError: there is no such backend.
     """
-    if not path.is_file():
-        raise ModelError(f'{path}: no such model file')
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = threads
-    # Threads that wait for the next image in a busy loop took half of all CPU time here.
-    options.add_session_config_entry('session.force_spinning_stop', '1')
-    if profile:
-        options.enable_profiling = True
-        options.profile_file_prefix = str(profile)
-    try:
-        session = ort.InferenceSession(
-            str(path), options, providers=list(providers), enable_fallback=0
-        )
-    except (_state.InvalidProtobuf, _state.InvalidGraph, _state.NoModel) as error:
-        raise ModelError(f'{path} is no ONNX network: {first_line(error)}') from error
-    return session
-
-
-def _order(backend: str) -> list[str]:
-    names = list(PROVIDERS)
     if backend == 'auto':
-        return names
-    if backend not in PROVIDERS:
-        raise ModelError(f'backend {backend!r}: choose auto, {", ".join(names)}')
-    return names[names.index(backend) :]
+        return list(BACKENDS if kept else PROVIDERS)
+    if backend not in BACKENDS:
+        raise ModelError(f'backend {backend!r}: choose auto, {", ".join(BACKENDS)}')
+    return list(BACKENDS[BACKENDS.index(backend) :])
 
 
-def _matters(backend: str, reasons: Sequence[str]) -> bool:
+def matters(backend: str, reasons: Sequence[str]) -> bool:
     """Whether the reasons tell of a fallback: an 'auto' on a CPU-only build never had a choice."""
     if backend != 'auto':
         return bool(reasons)
     return any('was built without' not in reason for reason in reasons)
 
 
-def _providers(
-    name: str, path: Path, card: Card, cache: str | Path, precision: str, max_batch: int
-) -> list[Any]:
-    if name == 'cpu':
-        return [PROVIDERS['cpu']]
-    if name == 'ort_cuda':
-        return [PROVIDERS['ort_cuda'], PROVIDERS['cpu']]
-    # One folder per network and precision: the cache's own key does not hold the weights.
-    folder = Path(cache).expanduser() / f'{path.stem}-{sha256(path)[:16]}-{precision}-{max_batch}'
-    folder.mkdir(parents=True, exist_ok=True)
-    options: dict[str, Any] = {
-        'trt_engine_cache_enable': True,
-        'trt_engine_cache_path': str(folder),
-        'trt_timing_cache_enable': True,
-        'trt_timing_cache_path': str(folder),
-        'trt_fp16_enable': precision == 'fp16',
-        **_shape_range(path, card, max_batch),
-    }
-    return [(PROVIDERS['ort_tensorrt'], options), PROVIDERS['ort_cuda'], PROVIDERS['cpu']]
+Loaded = tuple[Runs, Placement, Mapping[str, Any]]
 
 
-def _shape_range(path: Path, card: Card, max_batch: int) -> dict[str, str]:
-    """TensorRT's options for a free batch; without them it builds anew for every new size."""
-    inputs = ports(open_session(path, [PROVIDERS['cpu']]).get_inputs())
-    if image_port(inputs, card.input).shape[0] is not None:
-        return {}
-    ranges = {'min': 1, 'opt': max_batch, 'max': max_batch}
-    return {
-        f'trt_profile_{name}_shapes': ','.join(
-            f'{key}:{"x".join(map(str, value.shape))}'
-            for key, value in example(inputs, card, n).items()
-        )
-        for name, n in ranges.items()
-    }
+def _native(path: Path, card: Card, wish: native.Wish, tell: Tell | None) -> Loaded:
+    if not path.is_file():
+        raise ModelError(f'{path}: no such model file')
+    engine = native.load(path, card, wish, tell)
+    layers: Mapping[str, int] = engine.facts.get('layers', {})
+    heavy = sum(n for kind, n in layers.items() if kind != 'other')
+    total = sum(layers.values())
+    return engine, Placement({'TensorRT': total}, {'TensorRT': heavy}), engine.facts
 
 
-def _proven(
-    path: Path, card: Card, providers: Sequence[Any], threads: int
-) -> tuple[Any, Placement]:
-    """A session that has run once, and where its nodes ran."""
-    with tempfile.TemporaryDirectory(prefix='reid_ros_') as folder:
-        session = open_session(path, providers, threads, Path(folder) / 'run')
-        try:
-            inputs = ports(session.get_inputs())
-            image = image_port(inputs, card.input)
-            _refuse(input_problems(image, card.input), path, card)
-            n = image.shape[0] or 1
-            names = [port.name for port in chosen_outputs(ports(session.get_outputs()), card)]
-            outputs = session.run(names, example(inputs, card, n))
-        finally:
-            profile = Path(session.end_profiling())
-        placement = _placement(profile)
-    _refuse(output_problems(outputs, card, n), path, card)
-    return session, placement
+def _session(name: str, path: Path, card: Card, wish: native.Wish, threads: int) -> Loaded:
+    """A session of ONNX Runtime.
 
-
-def _refuse(problems: Sequence[str], path: Path, card: Card) -> None:
-    if problems:
-        raise ModelError(
-            f'{path} does not fit its card {card.path or card.name}: {"; ".join(problems)}'
-        )
-
-
-def _placement(profile: Path) -> Placement:
-    nodes: Counter[str] = Counter()
-    heavy: Counter[str] = Counter()
-    for event in json.loads(profile.read_text(encoding='utf-8')):
-        facts = event.get('args', {})
-        provider = facts.get('provider')
-        if event.get('cat') != 'Node' or not provider:
-            continue
-        nodes[provider] += 1
-        text = f'{facts.get("op_name", "")} {event.get("name", "")}'
-        heavy[provider] += any(word in text for word in _HEAVY)
-    return Placement(dict(nodes), {name: n for name, n in heavy.items() if n})
-
-
-def _counts(nodes: Mapping[str, int]) -> str:
-    return ', '.join(f'{name} ({n})' for name, n in nodes.items()) or 'no provider'
-
-
-def missing_library(name: str) -> str:
-    """What the backend's part of ONNX Runtime cannot find on this machine, '' where nothing."""
-    word = name.removeprefix('ort_')
-    for path in (Path(ort.__file__).parent / 'capi').glob(f'*onnxruntime_providers_{word}.*'):
-        try:
-            ctypes.CDLL(str(path))
-        except OSError as error:
-            # Loaded alone it also misses symbols of ONNX Runtime itself; those are no news.
-            if 'cannot open shared object' in str(error):
-                return str(error)
-    return ''
-
-
-@contextlib.contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Try a backend without ONNX Runtime's own words on the terminal; the reason is told later."""
-    if name == 'cpu':
-        yield
-        return
-    ort.set_default_logger_severity(4)
+    Raises:
+        EngineError: the backend does not run it, and another may.
+    """
+    wanted = PROVIDERS[name]
+    if wanted not in ort.get_available_providers():
+        raise EngineError(f'this onnxruntime {ort.__version__} was built without {wanted}')
     try:
-        if hasattr(ort, 'preload_dlls'):  # finds the CUDA libraries that pip installed
-            with contextlib.redirect_stdout(io.StringIO()):
-                ort.preload_dlls()
-        yield
-    finally:
-        ort.set_default_logger_severity(2)
-
-
-def first_line(error: BaseException) -> str:
-    """What an exception says, without ONNX Runtime's stack of calls."""
-    line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r'^/\S+\.cc:\d+ .*\) (?=[A-Z])', '', line)
+        session = proven(
+            name, path, card, engine_cache_dir=wish.cache_dir, precision=wish.precision,
+            max_batch=wish.max_batch, threads=threads,
+        )  # fmt: skip
+    except ORT_ERRORS as error:
+        if name == 'cpu':
+            raise ModelError(f'{path} does not run: {first_line(error)}') from error
+        raise EngineError(missing_library(name) or first_line(error)) from error
+    placement = session.placement
+    if name != 'cpu' and placement.provider != wanted:
+        ran = ', '.join(f'{name} ({n})' for name, n in placement.nodes.items()) or 'no provider'
+        session.close()
+        raise EngineError(missing_library(name) or f'its nodes ran on {ran}')
+    return session, placement, {}

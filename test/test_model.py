@@ -6,7 +6,8 @@ from samples import data
 
 from reid_ros.card import Card, card_of
 from reid_ros.images import crop_batch, normalise
-from reid_ros.model import PROVIDERS, Model, ModelError, Placement
+from reid_ros.model import Model, ModelError
+from reid_ros.session import PROVIDERS, Placement
 
 
 def load(path, card, **options):
@@ -168,7 +169,7 @@ def test_a_network_that_cannot_run_is_told(tmp_path):
 
 def test_an_unknown_backend_is_refused(tmp_path):
     path = networks.means(tmp_path / 'toy.onnx')
-    with pytest.raises(ModelError, match='choose auto, ort_tensorrt'):
+    with pytest.raises(ModelError, match='choose auto, tensorrt, ort_tensorrt'):
         load(path, networks.appearance(), backend='gpu')
 
 
