@@ -23,7 +23,7 @@ from reid_ros.model import Model
 from reid_ros.scene import Observation
 from reid_ros.sight import Clock, Sight
 from reid_ros.topology import Topology
-from reid_ros.types import Frame, Moment, Sightings, Tracks
+from reid_ros.types import Frame, Moment, Sightings
 
 NS = 1_000_000_000
 SAVE_PERIOD_NS = 5 * NS
@@ -140,17 +140,26 @@ class Pipeline:
             ValueError: two frames of one camera, or a stamp that runs backwards.
         """
         clock = Clock()
-        observations = self.observations = self.sight.observe(frames, clock)
-        identities, events = self._identifier.step(observations)
-        sightings = [
-            _sightings(frame, observation.tracks, identity)
-            for frame, observation, identity in zip(frames, observations, identities)
-        ]
-        self._count(sightings)
-        if frames:
-            self._save_sometimes(max(frame.stamp_ns for frame in frames))
+        observations = self.sight.observe(frames, clock)
+        result = self.identify(observations, [frame.index for frame in frames])
         clock.lap('identify')
-        return Moment(sightings, events, clock.laps)
+        return Moment(result.sightings, result.events, clock.laps)
+
+    def identify(self, observations: Sequence[Observation], indices: Sequence[int] = ()) -> Moment:
+        """The second half of `step`: who is in the frames that were observed, here or elsewhere.
+
+        Args:
+            observations: of one moment, at most one per camera.
+            indices: number of each frame in its source; none: all 0.
+        """
+        self.observations = observations
+        identities, events = self._identifier.step(observations)
+        numbers = indices or [0] * len(observations)
+        sightings = [_sightings(*all_) for all_ in zip(observations, numbers, identities)]
+        self._count(sightings)
+        if observations:
+            self._save_sometimes(max(seen.stamp_ns for seen in observations))
+        return Moment(sightings, events)
 
     def observe(self, frames: Sequence[Frame]) -> list[Observation]:
         """The first half of `step`: tracks and vectors, but nobody is identified.
@@ -280,14 +289,15 @@ def _loaded(config: Config, path: Path, found: card.Card) -> Model:
     )
 
 
-def _sightings(frame: Frame, tracks: Tracks, identities: Identities) -> Sightings:
+def _sightings(seen: Observation, index: int, identities: Identities) -> Sightings:
     """The confirmed tracks of one frame with their persons."""
+    tracks = seen.tracks
     kept = np.flatnonzero(tracks.confirmed)
     n = len(kept)
     return Sightings(
-        frame.camera,
-        frame.stamp_ns,
-        frame.index,
+        seen.camera,
+        seen.stamp_ns,
+        index,
         tracks.boxes[kept],
         tracks.scores[kept],
         tracks.ids[kept],
