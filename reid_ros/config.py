@@ -163,14 +163,36 @@ class TargetConfig:
 
     mode: str = setting(
         'off',
-        'who is the target: nobody, the person who is nearest now (kept until released), or '
-        'person_id',
-        choices=('off', 'nearest', 'id'),
+        'who is the target: nobody, the person who is nearest now (kept until released), '
+        'person_id, or the operator who was enrolled',
+        choices=('off', 'nearest', 'id', 'enrolled'),
         live=True,
     )
     person_id: str = setting('', 'number or name of the person, for mode id', live=True)
     lost_timeout_s: float = setting(
         0.5, 'seconds without a sure sighting until the target is lost', 0.05, 60.0, live=True
+    )
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """Between the sight nodes of several machines and their identity node."""
+
+    wait_s: float = setting(
+        0.2, 'seconds for which later tables wait for one that is missing', 0.0, 60.0
+    )
+    max_offset_s: float = setting(
+        0.1,
+        "seconds by which the clock of a sight node's machine may differ from the identity node's "
+        'clock; tables of one that differs more are refused',
+        0.0,
+        60.0,
+    )
+    pretend_offset_s: float = setting(
+        0.0,
+        'seconds by which a sight node says that its clock is ahead, for tests',
+        -3600.0,
+        3600.0,
     )
 
 
@@ -197,10 +219,18 @@ class Config:
     camera_names: tuple[str, ...] = setting((), 'names of the cameras')
     cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
     target: TargetConfig = TargetConfig()
+    link: LinkConfig = LinkConfig()
     odom_topic: str = setting(
         '', 'nav_msgs/Odometry of the base that cameras with a mount ride on; "" means odom'
     )
     target_frame: str = setting('map', "frame in which the cameras' poses are given")
+    tf_timeout_s: float = setting(
+        0.0,
+        'seconds to wait for the transform of a camera without a pose from its optical frame to '
+        'target_frame, to place the target; 0 = /tf is not heard',
+        0.0,
+        1.0,
+    )
     person_height_m: float = setting(
         1.7, 'height of a person, metres; places people where a camera has no pose', 0.5, 2.5
     )

@@ -60,16 +60,19 @@ def cloud_to_table(cloud: Any) -> AnyArray:
     return result
 
 
-def columns(kind: np.dtype[Any]) -> list[tuple[str, int, int]]:
-    """Name, offset and PointField type of each column of a table.
+def columns(kind: np.dtype[Any]) -> list[tuple[str, int, int, int]]:
+    """Name, offset, PointField type and count of each column of a table.
 
     Raises:
         ValueError: it has no columns.
     """
     if kind.names is None or kind.fields is None:
         raise ValueError(f'{kind} has no columns')
-    parts = ((name, kind.fields[name]) for name in kind.names)
-    return [(name, int(part[1]), _NUMBERS[part[0].str[1:]]) for name, part in parts]
+    parts = ((name, *kind.fields[name][:2]) for name in kind.names)
+    return [
+        (name, int(offset), _NUMBERS[part.base.str[1:]], int(np.prod(part.shape, dtype=int)))
+        for name, part, offset in parts
+    ]
 
 
 def detections_table(detections: Detections) -> AnyArray:

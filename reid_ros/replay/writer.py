@@ -130,10 +130,7 @@ class BagWriter:
     def table(self, topic: str, frame_id: str, stamp_ns: int, table: AnyArray) -> None:
         """A structured array (n,) of 1 to 4 byte integers and floats, as PointCloud2."""
         kind = table.dtype
-        fields = [
-            self._types['sensor_msgs/msg/PointField'](name, offset, number, 1)
-            for name, offset, number in columns(kind)
-        ]
+        fields = [self._types['sensor_msgs/msg/PointField'](*column) for column in columns(kind)]
         rows = np.frombuffer(table.tobytes(), np.uint8)
         size = kind.itemsize
         message = self._types[TABLE](

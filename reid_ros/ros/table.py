@@ -41,7 +41,8 @@ def table_to_cloud(table: AnyArray, header: Any) -> Any:
     """A sensor_msgs/PointCloud2 with one row per element of a structured array.
 
     Args:
-        table: (n,) of any structured dtype of 1 to 4 byte integers and floats.
+        table: (n,) of any structured dtype of 1 to 4 byte integers and floats, also several in one
+            column.
         header: std_msgs/Header, used as it is.
     """
     from sensor_msgs.msg import PointCloud2
@@ -62,8 +63,8 @@ def _columns(kind: np.dtype[Any]) -> list[Any]:
     from sensor_msgs.msg import PointField
 
     return [
-        PointField(name=name, offset=offset, datatype=number, count=1)
-        for name, offset, number in columns(kind)
+        PointField(name=name, offset=offset, datatype=number, count=count)
+        for name, offset, number, count in columns(kind)
     ]
 
 
