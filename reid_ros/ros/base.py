@@ -13,7 +13,7 @@ from rclpy.node import Node
 from reid_ros.config import Config
 from reid_ros.lens import Lens, Pose
 from reid_ros.odometry import Motion, Odometry
-from reid_ros.ros.cameras import Camera
+from reid_ros.ros.source import Source
 from reid_ros.ros.subscribe import Subscription
 from reid_ros.types import DoubleArray
 
@@ -83,7 +83,7 @@ class Base:
                 self._came.wait(left)
         self._spare_s -= time.monotonic() - began
 
-    def ego(self, camera: Camera, stamp_ns: int, height: int, width: int) -> DoubleArray | None:
+    def ego(self, camera: Source, stamp_ns: int, height: int, width: int) -> DoubleArray | None:
         """The homography from the camera's last image that was used to this one, see `Motion`.
 
         Why there is none is counted, and told where it lasts.

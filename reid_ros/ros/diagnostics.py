@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from reid_ros.config import Config
-from reid_ros.ros.cameras import Camera
 from reid_ros.types import Event, ReidError
+
+if TYPE_CHECKING:
+    from reid_ros.ros.cameras import Camera
 
 COUNTS = (
     'received', 'processed', 'dropped_by_policy', 'thinned', 'undecodable', 'bad_stamps', 'jumps',

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from reid_ros.config import Config
 from reid_ros.ros.base import Base
 from reid_ros.ros.cameras import Camera
-from reid_ros.ros.diagnostics import advice, camera_status, image_topics
+from reid_ros.ros.diagnostics import advice, image_topics
 from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
 from reid_ros.types import ReidError
 
@@ -83,7 +83,7 @@ class Eyes:
         result = []
         for camera in self.cameras.values():
             camera.tend()
-            result.append(camera_status(self._node.get_name(), camera, config, now_s))
+            result.append(camera.status(self._node.get_name(), config, now_s))
         if self.base is not None:
             self.base.subscription.tend()
         self._hint(now_s)

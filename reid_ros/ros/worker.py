@@ -11,13 +11,13 @@ from rclpy.clock import Clock
 from reid_ros.pipeline import Pipeline
 from reid_ros.replay.encodings import EncodingError
 from reid_ros.ros.base import Base
-from reid_ros.ros.cameras import Camera
 from reid_ros.ros.convert import pixels
 from reid_ros.ros.intake import Arrival, Intake
 from reid_ros.ros.loop import Loop
 from reid_ros.ros.outputs import Outputs, Shot
+from reid_ros.ros.source import Source
 from reid_ros.ros.target import Target
-from reid_ros.types import Detections, Frame, ReidError
+from reid_ros.types import Detections, Frame, Moment, ReidError
 
 
 class Watcher(Loop):
@@ -35,7 +35,7 @@ class Watcher(Loop):
         self,
         pipeline: Pipeline,
         intake: Intake,
-        cameras: Mapping[str, Camera],
+        cameras: Mapping[str, Source],
         clock: Clock,
         base: Base | None = None,
     ) -> None:
@@ -73,9 +73,10 @@ class Watcher(Loop):
         self.problem = ''
         now = self._clock.now().nanoseconds
         for shot in shots:
-            health = self._cameras[shot.frame.camera].health
-            health.count('processed')
-            health.latencies.append((now - shot.frame.stamp_ns) * 1e-9)
+            camera = self._cameras[shot.frame.camera]
+            camera.health.count('processed')
+            age_ns = now + camera.ahead_ns - shot.frame.stamp_ns
+            camera.health.latencies.append(age_ns * 1e-9)
         self._spent(cost_s)
 
     def _shot(self, arrival: Arrival) -> Shot | None:
@@ -128,7 +129,7 @@ class Worker(Watcher):
         self,
         pipeline: Pipeline,
         intake: Intake,
-        cameras: Mapping[str, Camera],
+        cameras: Mapping[str, Source],
         outputs: Outputs,
         target: Target,
         clock: Clock,
@@ -139,9 +140,13 @@ class Worker(Watcher):
 
     def _use(self, shots: Sequence[Shot]) -> Mapping[str, float]:
         with self.lock:
-            moment = self._pipeline.step([shot.frame for shot in shots])
+            moment = self._moment(shots)
             names = dict(self._pipeline.names())
             observations = self._pipeline.observations
         self._outputs.publish(shots, moment, self._target, names, time.monotonic())
         self._outputs.publish_embeddings(observations)
         return moment.cost_s
+
+    def _moment(self, shots: Sequence[Shot]) -> Moment:
+        """Who is in the images; the lock is held."""
+        return self._pipeline.step([shot.frame for shot in shots])
