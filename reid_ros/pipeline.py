@@ -225,6 +225,14 @@ class Pipeline:
             self._store.save(self.gallery)
             self.save_error = ''
 
+    def forget(self, number: int) -> None:
+        """Forget one person, a named one too; `save` takes them out of the file.
+
+        Raises:
+            GalleryError: nobody has this number.
+        """
+        self._identifier.forget(number, 0)
+
     def clear(self) -> int:
         """Forget every person, named ones too; returns how many they were."""
         numbers = [person.number for person in self.gallery]

@@ -116,12 +116,14 @@ class Target:
         state: off, unselected (nobody fits the choice yet), searching (not seen yet), locked,
             lost, doubt, or released (the choice ended by itself).
         reason: why it is in doubt or released, else ''.
+        choice: rises with every choice: whoever is chosen next is somewhere else.
     """
 
     def __init__(self, config: TargetConfig) -> None:
         self.person = 0
         self.state: State = 'off'
         self.reason = ''
+        self.choice = 0
         self._config = config
         self._lock = threading.RLock()  # the worker steps it, the executor configures it
         self.release()
@@ -184,6 +186,7 @@ class Target:
     def _let_go(self, state: State, reason: str) -> None:
         """Nothing is known of a body that is followed."""
         self.person, self.state, self.reason = 0, state, reason
+        self.choice += 1
         self._now_ns = 0
         self._seen_s: float | None = None  # of the last sure sighting, by the caller's clock
         self._sure_ns: int | None = None  # stamp of the same

@@ -11,8 +11,9 @@ from nav_msgs.msg import Odometry as OdometryMessage
 from rclpy.node import Node
 
 from reid_ros.config import Config
-from reid_ros.lens import Lens, Pose
+from reid_ros.lens import Lens, Pose, seen
 from reid_ros.odometry import Motion, Odometry
+from reid_ros.ros.frames import Standpoint
 from reid_ros.ros.source import Source
 from reid_ros.ros.subscribe import Subscription
 from reid_ros.types import DoubleArray
@@ -42,6 +43,7 @@ class Base:
     def __init__(self, node: Node, config: Config, overrides: Collection[str] = ()) -> None:
         self._odometry = Odometry()
         self._refused = 0
+        self._frame = ''
         self._motions = {
             name: Motion(self._odometry, Pose.of(config.cameras[name].mount))
             for name in config.camera_names
@@ -108,6 +110,20 @@ class Base:
             camera.note(lacking, f'{words}; the camera is tracked as if it stood still')
         return result
 
+    def standpoint(
+        self, camera: Source, stamp_ns: int, height: int, width: int
+    ) -> Standpoint | None:
+        """From where an image was taken, in the frame of the odometry; None where not known."""
+        mount = camera.config.mount
+        if not mount or camera.info is None:
+            return None
+        with self._came:
+            base, frame = self._odometry.at(stamp_ns), self._frame
+        if base is None or not frame:
+            return None
+        view = seen(camera.info, (base @ Pose.of(mount)).numbers(), height, width)
+        return None if view is None else Standpoint(view, frame)
+
     def reset(self, camera: str) -> None:
         """The tracks of a camera were forgotten: its next image has none before it."""
         motion = self._motions.get(camera)
@@ -132,6 +148,7 @@ class Base:
 
     def _on_odometry(self, message: Any) -> None:
         with self._came:
+            self._frame = message.header.frame_id
             if not self._odometry.hear(message):
                 self._refused += 1
             self._came.notify_all()

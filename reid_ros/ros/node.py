@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-
-from rclpy.parameter import Parameter
-from std_msgs.msg import String
 
 from reid_ros.config import Config
 from reid_ros.pipeline import Pipeline
@@ -18,8 +14,8 @@ from reid_ros.ros.managed import Managed, run
 from reid_ros.ros.outputs import Outputs
 from reid_ros.ros.parameters import check
 from reid_ros.ros.services import Services
-from reid_ros.ros.subscribe import QUIET
-from reid_ros.ros.target import Target
+from reid_ros.ros.target import TargetTopics
+from reid_ros.ros.target_services import TargetServices
 from reid_ros.ros.worker import Worker
 
 LOCKED_S = 0.1
@@ -50,13 +46,11 @@ class ReidNode(Managed):
         **options: Any,
     ) -> None:
         super().__init__(name, defaults, load, **options)
-        self.target = Target(self.config.target)
+        self.target = TargetTopics(self, self.usable_names)
         self.eyes: Eyes | None = None
         self._outputs = Outputs(self, self.usable_names)
-        self.create_subscription(
-            String, '~/select_target', self._on_select, 10, event_callbacks=QUIET
-        )
         Services(self)
+        TargetServices(self, self.target)
         self.create_timer(LOCKED_S, self._publish_locked, clock=self.steady)
 
     @property
@@ -68,11 +62,11 @@ class ReidNode(Managed):
         check(config, lambda: visible_images(self))
 
     def _configured(self, config: Config) -> None:
-        self.target.configure(config.target)
+        self.target.configure(config)
         self._outputs.configure(config)
 
     def _changed(self, config: Config) -> None:
-        self.target.configure(config.target)
+        self.target.configure(config)
 
     def _open(self, pipeline: Pipeline) -> Loop:
         eyes = self.eyes = Eyes(self, self.config, self.parameters.given, lambda: self.enabled)
@@ -106,17 +100,10 @@ class ReidNode(Managed):
 
     def _publish_locked(self) -> None:
         if self._state == 'active':
-            self._outputs.publish_locked(self.target.locked(time.monotonic()))
+            self.target.publish_locked()
 
-    def _on_select(self, message: String) -> None:
-        wanted = message.data.strip()
-        mode = 'nearest' if wanted == 'nearest' else 'id' if wanted else 'off'
-        person = wanted if mode == 'id' else ''
-        self.target.release()
-        self.set_parameters(
-            [Parameter('target.mode', value=mode), Parameter('target.person_id', value=person)]
-        )
-        self._apply()
+    def _facts(self) -> Mapping[str, Any]:
+        return self.target.facts()
 
 
 def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> int:

@@ -13,15 +13,13 @@ from geometry_msgs.msg import (
     Point,
     Pose,
     PoseArray,
-    PoseStamped,
-    PoseWithCovarianceStamped,
     Quaternion,
 )
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2, RegionOfInterest
-from std_msgs.msg import Bool, Float32MultiArray, Header, MultiArrayDimension
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2
+from std_msgs.msg import Float32MultiArray, Header, MultiArrayDimension
 from visualization_msgs.msg import MarkerArray
 
 from reid_ros.config import CameraConfig, Config
@@ -29,16 +27,15 @@ from reid_ros.ground import Places, by_height, on_ground
 from reid_ros.lens import Lens
 from reid_ros.ros import picture, vision
 from reid_ros.ros.diagnostics import event_status
+from reid_ros.ros.frames import Standpoint
 from reid_ros.ros.markers import Markers, Standing
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import sightings_table, table_to_cloud
-from reid_ros.ros.target import Aim, Target
+from reid_ros.ros.target import TargetTopics
 from reid_ros.types import Frame, Moment, Sightings
 
 if TYPE_CHECKING:
     from reid_ros.scene import Observation
-
-UNKNOWN_VARIANCE = 1e3  # of what one image cannot tell: the target's turn, rad²
 
 
 @dataclass(frozen=True)
@@ -49,11 +46,13 @@ class Shot:
         frame: its pixels.
         header: of its message, copied to every result.
         info: the camera's last sensor_msgs/CameraInfo, None where it sent none.
+        standpoint: where a camera on a robot was by its odometry, None where that is not known.
     """
 
     frame: Frame
     header: Header
     info: Any
+    standpoint: Standpoint | None = None
 
 
 class Outputs:
@@ -70,9 +69,6 @@ class Outputs:
         self.events = self._publisher(DiagnosticArray, 'reid/events', 50)
         self._markers = self._publisher(MarkerArray, 'reid/people/markers')
         self._poses = self._publisher(PoseArray, 'reid/people/poses')
-        self._target_pose = self._publisher(PoseStamped, 'reid/target/pose')
-        self._target_cov = self._publisher(PoseWithCovarianceStamped, 'reid/target/pose_cov')
-        self._locked = self._publisher(Bool, 'reid/target/locked')
         self._embeddings = self._publisher(Float32MultiArray, 'reid/debug/embeddings')
         self._of: dict[str, dict[str, Any]] = {name: self._camera(name) for name in cameras}
         self._info: Any = None
@@ -93,9 +89,8 @@ class Outputs:
         self,
         shots: Sequence[Shot],
         moment: Moment,
-        target: Target,
+        target: TargetTopics,
         names: Mapping[int, str],
-        now_s: float,
     ) -> None:
         """Everything that one moment has to say."""
         for shot, found in zip(shots, moment.sightings):
@@ -108,12 +103,7 @@ class Outputs:
         if markers.markers:
             self._markers.publish(markers)
         self._publish_poses(everybody)
-        distances = [
-            self._distances(shot, found, place)
-            for shot, found, place in zip(shots, moment.sightings, places)
-        ]
-        aims = target.step(moment.sightings, moment.events, distances, names, now_s)
-        self._publish_target(aims, shots, moment.sightings, standing)
+        target.publish(shots, moment, names, places)
         if moment.events:
             self._publish_events(moment, shots, names)
         for shot, found in zip(shots, moment.sightings):
@@ -142,10 +132,6 @@ class Outputs:
             message.data = array('f', seen.vectors.astype(np.float32).tobytes())
             self._embeddings.publish(message)
 
-    def publish_locked(self, locked: bool) -> None:
-        """Whether the target is followed: a latched message would outlive a dead node."""
-        self._locked.publish(Bool(data=locked))
-
     def clear(self) -> None:
         """Take the markers off the screens."""
         self._markers.publish(self._shown.clear())
@@ -169,7 +155,6 @@ class Outputs:
     def _camera(self, name: str) -> dict[str, Any]:
         result = {
             'sightings': self._publisher(PointCloud2, f'{name}/sightings'),
-            'target_roi': self._publisher(RegionOfInterest, f'{name}/target_roi'),
             'debug': self._publisher(Image, f'{name}/debug_image', 1),
             'debug_jpeg': self._publisher(CompressedImage, f'{name}/debug_image/compressed', 1),
         }
@@ -252,43 +237,6 @@ class Outputs:
         )
         self._poses.publish(PoseArray(header=newest, poses=[_pose(o) for o in best.values()]))
 
-    def _distances(self, shot: Shot, found: Sightings, places: Places | None) -> list[float]:
-        """Metres from the camera to each row, inf where unknown."""
-        if places is None:
-            return [float('inf')] * len(found)
-        pose = self._of_camera(shot).pose
-        origin = np.array(pose[:3]) if pose else np.zeros(3)
-        far = np.linalg.norm(places.positions - origin, axis=1)
-        if pose:
-            far = np.where(places.sure, far, np.inf)
-        return [float(value) for value in far]
-
-    def _publish_target(
-        self,
-        aims: Sequence[Aim],
-        shots: Sequence[Shot],
-        sightings: Sequence[Sightings],
-        standing: Sequence[Sequence[Standing]],
-    ) -> None:
-        placed: list[Standing] = []
-        for aim in aims:
-            found = sightings[aim.image]
-            camera = found.camera
-            height, width = shots[aim.image].frame.image.shape[:2]
-            self._of[camera]['target_roi'].publish(_roi(found.boxes[aim.row], height, width))
-            placed += [s for s in standing[aim.image] if s.track == int(found.tracks[aim.row])]
-        if not placed:
-            return
-        best = min(placed, key=lambda one: (not one.on_ground, float(np.trace(one.covariance))))
-        pose = _pose(best)
-        self._target_pose.publish(PoseStamped(header=best.header, pose=pose))
-        message = PoseWithCovarianceStamped(header=best.header)
-        message.pose.pose = pose
-        covariance = np.diag([0.0, 0.0, 0.0] + [UNKNOWN_VARIANCE] * 3)
-        covariance[:3, :3] = best.covariance
-        message.pose.covariance = covariance.reshape(-1).tolist()
-        self._target_cov.publish(message)
-
     def _publish_events(
         self, moment: Moment, shots: Sequence[Shot], names: Mapping[int, str]
     ) -> None:
@@ -320,10 +268,3 @@ class Outputs:
 def _pose(one: Standing) -> Pose:
     x, y, z = (float(v) for v in one.position)
     return Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=1.0))
-
-
-def _roi(box: Any, height: int, width: int) -> RegionOfInterest:
-    """The part of a box that lies within the image."""
-    x0, x1 = (int(v) for v in np.clip(np.round(box[[0, 2]]), 0, width))
-    y0, y1 = (int(v) for v in np.clip(np.round(box[[1, 3]]), 0, height))
-    return RegionOfInterest(x_offset=x0, y_offset=y0, width=x1 - x0, height=y1 - y0)

@@ -27,7 +27,7 @@ class Services:
             ('save_gallery', self._save_gallery),
             ('clear_gallery', self._clear_gallery),
         ):
-            node.create_service(Trigger, f'~/{name}', functools.partial(_answer, call))
+            node.create_service(Trigger, f'~/{name}', functools.partial(answer, call))
 
     def _enable(self, request: Any, response: Any) -> Any:
         self._node.enabled = bool(request.data)
@@ -66,7 +66,8 @@ class Services:
         return worker.lock if worker is not None else contextlib.nullcontext()
 
 
-def _answer(call: Callable[[], str], request: Any, response: Any) -> Any:
+def answer(call: Callable[[], str], request: Any, response: Any) -> Any:
+    """Answer a Trigger with what `call` says, or with why it could not."""
     try:
         response.message, response.success = call(), True
     except ReidError as error:

@@ -1,139 +1,276 @@
-"""The one person whom a robot follows; silent when unsure, never somebody else."""
+"""The target on topics: where it is while that is sure, and silence while it is not."""
 
 from __future__ import annotations
 
-import threading
+import dataclasses
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from geometry_msgs.msg import (
+    Point,
+    Pose,
+    PoseStamped,
+    PoseWithCovarianceStamped,
+    Quaternion,
+)
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import RegionOfInterest
+from std_msgs.msg import Bool, Header
 
-from reid_ros.config import TargetConfig
-from reid_ros.types import BoolArray, Event, Sightings
+from reid_ros.config import CameraConfig, Config, TargetConfig
+from reid_ros.ground import Places
+from reid_ros.ros.frames import Frames, Standpoint
+from reid_ros.ros.subscribe import QUIET_PUBLISHER
+from reid_ros.target import Aim, Look, Target, nearest
+from reid_ros.types import Moment, Sightings
+from reid_ros.whereabouts import POSE_M, Estimate, Whereabouts, places
+
+if TYPE_CHECKING:
+    from reid_ros.ros.outputs import Shot
+
+UNKNOWN_VARIANCE = 1e3  # of what is not known of a pose: radians, or metres above the floor
+# Who is slower may go sideways or stand: their velocity tells no heading.
+HEADING_MPS = 0.4
+# Without images for so long nobody is locked, even where the ROS clock stands still.
+STEADY_S = 3.0
+NS = 1_000_000_000
 
 
-@dataclass(frozen=True)
-class Aim:
-    """The target as seen in one image.
+@dataclass(frozen=True, slots=True)
+class _Glance:
+    """What is needed of one image."""
 
-    Attributes:
-        image: index of the image in the moment.
-        row: the target's row in its sightings.
+    sightings: Sightings
+    header: Header
+    rough: Places | None
+    standpoint: Standpoint | None
+    height: int
+    width: int
+
+
+class TargetTopics:
+    """The node's target: steps it with each moment and publishes it. Silent when unsure.
+
+    Args:
+        node: owns the publishers.
+        cameras: names.
     """
 
-    image: int
-    row: int
-
-
-class Target:
-    """Chooses the target and tells in which images it is surely seen.
-
-    The nearest person is chosen once and kept, also while out of sight: a robot that takes
-    the next best follows the wrong one.
-
-    Surely: a confirmed person, in a box that was seen and not predicted. Time comes in from
-    outside (a steady clock), so that a camera that stops also loses the target.
-    """
-
-    def __init__(self, config: TargetConfig) -> None:
-        self.person = 0
-        self._config = config
-        self._seen_s: float | None = None
-        self._lock = threading.Lock()  # the worker steps it, the executor configures it
+    def __init__(self, node: Node, cameras: Sequence[str]) -> None:
+        self._node, self._clock = node, node.get_clock()
+        self._pose = self._publisher(PoseStamped, 'reid/target/pose')
+        self._cov = self._publisher(PoseWithCovarianceStamped, 'reid/target/pose_cov')
+        self._locked = self._publisher(Bool, 'reid/target/locked')
+        self._roi = {
+            name: self._publisher(RegionOfInterest, f'{name}/target_roi') for name in cameras
+        }
+        self.target = Target(TargetConfig())
+        self.frames = Frames(node)
+        self._config = Config()
+        self._latest: dict[str, tuple[float, _Glance]] = {}
+        self._ways: dict[str, Whereabouts] = {}
+        self._choice = self.target.choice
+        self._stepped_s = 0.0
 
     @property
     def config(self) -> TargetConfig:
         """Mode, person and timeout."""
-        return self._config
+        return self.target.config
 
-    def configure(self, config: TargetConfig) -> None:
-        """Take other settings; another mode or person releases the target."""
-        with self._lock:
-            old, self._config = self._config, config
-            if (old.mode, old.person_id) != (config.mode, config.person_id):
-                self._release()
+    @property
+    def person(self) -> int:
+        """Number of the target, 0 = nobody."""
+        return self.target.person
+
+    def configure(self, config: Config) -> None:
+        """Take the settings of a run, or those that changed live."""
+        self._config = config
+        self.target.configure(config.target)
+        self.frames.configure(config.tf_timeout_s)
+
+    def choose(self, mode: str, person_id: str = '') -> None:
+        """Choose at once and anew, also where the same was chosen before."""
+        self.target.configure(dataclasses.replace(self.config, mode=mode, person_id=person_id))
+        self.target.release()
 
     def release(self) -> None:
-        """Follow nobody until the next choice."""
-        with self._lock:
-            self._release()
+        """Forget whom the mode chose; it chooses anew."""
+        self.target.release()
 
-    def _release(self) -> None:
-        self.person, self._seen_s = 0, None
+    def facts(self) -> Mapping[str, str]:
+        """What diagnostics tell."""
+        person = str(self.person or 'nobody')
+        reason = f': {self.target.reason}' if self.target.reason else ''
+        return {'target': person, 'target_state': f'{self.target.state}{reason}'}
 
-    def locked(self, now_s: float) -> bool:
-        """Whether the target was surely seen within the timeout."""
-        seen = self._seen_s
-        return seen is not None and now_s - seen <= self._config.lost_timeout_s
+    def locked(self) -> bool:
+        """Whether the target is surely followed right now."""
+        guard = max(STEADY_S, 4 * self.config.lost_timeout_s)
+        fresh = time.monotonic() - self._stepped_s < guard
+        return fresh and self.target.locked(self._clock.now().nanoseconds / NS)
 
-    def step(
+    def publish_locked(self) -> None:
+        """Say whether the target is followed: a latched message would outlive a dead node."""
+        self._locked.publish(Bool(data=self.locked()))
+
+    def publish(
         self,
-        sightings: Sequence[Sightings],
-        events: Sequence[Event],
-        distances: Sequence[Sequence[float]],
+        shots: Sequence[Shot],
+        moment: Moment,
         names: Mapping[int, str],
-        now_s: float,
-    ) -> list[Aim]:
-        """The images of one moment in which the target is surely seen, nearest first.
+        rough: Sequence[Places | None],
+    ) -> None:
+        """Take in one moment and publish the target where it is surely seen.
 
         Args:
-            sightings: of the moment.
-            events: of the moment; a merge carries the target over to the person that remains.
-            distances: metres to each row of each sightings, inf where unknown.
+            shots: images of the moment.
+            moment: what was found in them.
             names: of the persons.
-            now_s: steady clock.
+            rough: where people are, by each camera alone; for cameras without a standpoint in the
+                optical frame.
         """
-        with self._lock:
-            aims = self._aims(sightings, events, distances, names)
-            if aims:
-                self._seen_s = now_s
-        return aims
-
-    def _aims(
-        self,
-        sightings: Sequence[Sightings],
-        events: Sequence[Event],
-        distances: Sequence[Sequence[float]],
-        names: Mapping[int, str],
-    ) -> list[Aim]:
-        if self._config.mode == 'off':
-            return []
-        for event in events:
-            if event.kind == 'merged' and event.previous == self.person:
-                self.person = event.person
-            elif event.kind in ('expired', 'forgotten') and event.person == self.person:
-                self._release()
-        if self._config.mode == 'id':
-            self.person = chosen(self._config.person_id, names)
-        elif not self.person:
-            self.person = _nearest_person(sightings, distances)
-        aims = [
-            Aim(i, row)
-            for i, found in enumerate(sightings)
-            for row in np.flatnonzero(_sure(found) & (found.persons == self.person)).tolist()
-            if self.person
+        self._stepped_s = time.monotonic()
+        glances = [
+            self._glance(shot, found, spots)
+            for shot, found, spots in zip(shots, moment.sightings, rough)
         ]
-        return sorted(aims, key=lambda aim: distances[aim.image][aim.row])
+        for glance in glances:
+            self._latest[glance.sightings.camera] = (self._stepped_s, glance)
+        if self.config.mode == 'off':
+            return
+        looks = [self._look(glance) for glance in glances]
+        now_s = self._clock.now().nanoseconds / NS
+        aims = self.target.step(looks, moment.events, names, now_s)
+        if self.target.choice != self._choice:
+            self._choice = self.target.choice
+            self._ways.clear()
+        if not aims:
+            return
+        for aim in aims:
+            glance = glances[aim.image]
+            box = glance.sightings.boxes[aim.row]
+            self._roi[glance.sightings.camera].publish(_roi(box, glance.height, glance.width))
+        self._place(aims, glances, looks)
+
+    def nearest(self, within_s: float = 1.0) -> int:
+        """The person who is nearest right now; 0 where that is not sure."""
+        now = time.monotonic()
+        recent = [glance for at, glance in list(self._latest.values()) if now - at < within_s]
+        return nearest([self._look(glance) for glance in recent])
+
+    # --------------------------------------------------------------------------------------------
+
+    def _glance(self, shot: Shot, found: Sightings, rough: Places | None) -> _Glance:
+        frame = shot.frame
+        height, width = frame.image.shape[:2]
+        standpoint = shot.standpoint
+        if standpoint is None and frame.view is not None:
+            standpoint = Standpoint(frame.view, self._config.target_frame)
+        elif standpoint is None or standpoint.frame != self._config.target_frame:
+            standpoint = self.frames.standpoint(shot, self._config.target_frame) or standpoint
+        return _Glance(found, shot.header, rough, standpoint, height, width)
+
+    def _look(self, glance: _Glance) -> Look:
+        found = glance.sightings
+        riding = any(camera.mount for camera in self._config.cameras.values())
+        asked = bool(self._of(found.camera).mount) or not riding
+        seen = glance.standpoint
+        if seen is not None:
+            tall = self._config.person_height_m
+            spots = places(found.boxes, seen.view.lens, seen.view.pose, glance.height, tall)
+            away = (spots.positions - seen.view.pose.position)[:, :2]
+            return Look(found, np.linalg.norm(away, axis=1), spots, seen.frame, asked)
+        if glance.rough is None:
+            return Look(found, np.full(len(found), np.inf), asked=asked)
+        return Look(found, np.linalg.norm(glance.rough.positions, axis=1), asked=asked)
+
+    def _of(self, camera: str) -> CameraConfig:
+        return self._config.cameras.get(camera, CameraConfig())
+
+    def _place(
+        self, aims: Sequence[Aim], glances: Sequence[_Glance], looks: Sequence[Look]
+    ) -> None:
+        """Publish where the target is: on the ground if that is known, else before a camera."""
+        told: dict[str, int] = {}  # frame -> image with the newest place in it
+        for aim in aims:
+            look, stamp_ns = looks[aim.image], looks[aim.image].sightings.stamp_ns
+            if look.places is None:
+                continue
+            way = self._ways.get(look.frame)
+            if way is None or way.at(stamp_ns) is None:
+                if not look.places.sure[aim.row]:
+                    continue
+                way = self._ways[look.frame] = Whereabouts()
+            row = aim.row
+            if way.add(stamp_ns, look.places.positions[row], look.places.covariances[row]):
+                last = told.setdefault(look.frame, aim.image)
+                if stamp_ns > looks[last].sightings.stamp_ns:
+                    told[look.frame] = aim.image
+        if not told:
+            if all(look.places is None for look in (looks[aim.image] for aim in aims)):
+                self._publish_before_camera(aims[0], glances[aims[0].image])
+            return
+        wanted = self._config.target_frame
+        frame = wanted if wanted in told else sorted(told)[0]
+        glance = glances[told[frame]]
+        estimate = self._ways[frame].at(glance.sightings.stamp_ns)
+        if estimate is not None:
+            header = Header(stamp=glance.header.stamp, frame_id=frame)
+            pose, covariance = _pose(estimate)
+            self._say(header, pose, covariance)
+            self.frames.tell(header, self.person, pose)
+
+    def _publish_before_camera(self, aim: Aim, glance: _Glance) -> None:
+        """In the optical frame, by the height of the box: nobody knows where the camera is."""
+        if glance.rough is None:
+            return
+        frame = self._of(glance.sightings.camera).optical_frame or glance.header.frame_id
+        header = Header(stamp=glance.header.stamp, frame_id=frame)
+        x, y, z = (float(v) for v in glance.rough.positions[aim.row])
+        covariance = np.diag([0.0] * 3 + [UNKNOWN_VARIANCE] * 3)
+        covariance[:3, :3] = glance.rough.covariances[aim.row]
+        pose = Pose(position=Point(x=x, y=y, z=z), orientation=Quaternion(w=1.0))
+        self._say(header, pose, covariance)
+
+    def _say(self, header: Header, pose: Pose, covariance: Any) -> None:
+        self._pose.publish(PoseStamped(header=header, pose=pose))
+        message = PoseWithCovarianceStamped(header=header)
+        message.pose.pose = pose
+        message.pose.covariance = covariance.reshape(-1).tolist()
+        self._cov.publish(message)
+
+    def _publisher(self, kind: Any, topic: str) -> Any:
+        return self._node.create_publisher(
+            kind,
+            topic,
+            QoSProfile(depth=10),
+            event_callbacks=QUIET_PUBLISHER,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )
 
 
-def chosen(text: str, names: Mapping[int, str]) -> int:
-    """The person of a number or name, 0 where there is none of that name."""
-    wanted = text.strip()
-    if wanted.isascii() and wanted.isdigit():
-        return int(wanted)
-    return next((number for number, name in names.items() if name == wanted), 0) if wanted else 0
+def _pose(estimate: Estimate) -> tuple[Pose, Any]:
+    """The pose of somebody on the ground, turned to where they go, and its (6, 6) covariance."""
+    (x, y), (vx, vy) = estimate.position.tolist(), estimate.velocity.tolist()
+    covariance = np.diag([0.0, 0.0, POSE_M**2] + [UNKNOWN_VARIANCE] * 3)
+    covariance[:2, :2] = estimate.spread
+    pose = Pose(position=Point(x=x, y=y, z=0.0), orientation=Quaternion(w=1.0))
+    speed = float(np.hypot(vx, vy))
+    if speed > HEADING_MPS:
+        half = float(np.arctan2(vy, vx)) / 2
+        pose.orientation = Quaternion(z=float(np.sin(half)), w=float(np.cos(half)))
+        side = np.array([-vy, vx]) / speed
+        covariance[5, 5] = float(side @ estimate.covariance[2:, 2:] @ side) / speed**2
+    return pose, covariance
 
 
-def _sure(found: Sightings) -> BoolArray:
-    return found.confirmed & ~found.predicted & (found.persons > 0)
-
-
-def _nearest_person(sightings: Sequence[Sightings], distances: Sequence[Sequence[float]]) -> int:
-    """The nearest sure person; the tallest in the image where no distance is known."""
-    best: tuple[float, float, int] | None = None
-    for found, far in zip(sightings, distances):
-        for row in np.flatnonzero(_sure(found)).tolist():
-            tall = float(found.boxes[row, 3] - found.boxes[row, 1])
-            this = (float(far[row]), -tall, int(found.persons[row]))
-            best = this if best is None else min(best, this)
-    return best[2] if best else 0
+def _roi(box: Any, height: int, width: int) -> RegionOfInterest:
+    """The part of a box that lies within the image."""
+    x0, x1 = (int(v) for v in np.clip(np.round(box[[0, 2]]), 0, width))
+    y0, y1 = (int(v) for v in np.clip(np.round(box[[1, 3]]), 0, height))
+    return RegionOfInterest(x_offset=x0, y_offset=y0, width=x1 - x0, height=y1 - y0)

@@ -16,7 +16,7 @@ from reid_ros.ros.intake import Arrival, Intake
 from reid_ros.ros.loop import Loop
 from reid_ros.ros.outputs import Outputs, Shot
 from reid_ros.ros.source import Source
-from reid_ros.ros.target import Target
+from reid_ros.ros.target import TargetTopics
 from reid_ros.types import Detections, Frame, Moment, ReidError
 
 
@@ -102,12 +102,14 @@ class Watcher(Loop):
             found = Detections.none()
         index = self._index[arrival.camera]
         self._index[arrival.camera] = index + 1
-        ego = None
+        ego = standpoint = None
         if self._base is not None:
-            ego = self._base.ego(camera, arrival.stamp_ns, *image.shape[:2])
+            seen = arrival.stamp_ns, *image.shape[:2]
+            ego = self._base.ego(camera, *seen)
+            standpoint = self._base.standpoint(camera, *seen)
         view = camera.view(*image.shape[:2])
         frame = Frame(arrival.camera, arrival.stamp_ns, image, index, order, found, ego, view)
-        return Shot(frame, arrival.message.header, camera.info)
+        return Shot(frame, arrival.message.header, camera.info, standpoint)
 
     def _reset(self, camera: str) -> None:
         with self.lock:
@@ -131,7 +133,7 @@ class Worker(Watcher):
         intake: Intake,
         cameras: Mapping[str, Source],
         outputs: Outputs,
-        target: Target,
+        target: TargetTopics,
         clock: Clock,
         base: Base | None = None,
     ) -> None:
@@ -143,7 +145,7 @@ class Worker(Watcher):
             moment = self._moment(shots)
             names = dict(self._pipeline.names())
             observations = self._pipeline.observations
-        self._outputs.publish(shots, moment, self._target, names, time.monotonic())
+        self._outputs.publish(shots, moment, self._target, names)
         self._outputs.publish_embeddings(observations)
         return moment.cost_s
 

@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseArray, PoseStamped, PoseWithCovarianceStamped
+from geometry_msgs.msg import PoseArray
 from ros_builders import config, header, sightings
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2, RegionOfInterest
-from std_msgs.msg import Bool
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from visualization_msgs.msg import Marker, MarkerArray
 
 from reid_ros.config import CameraConfig, TargetConfig
@@ -14,7 +13,7 @@ from reid_ros.lens import seen
 from reid_ros.replay.encodings import decode_compressed, image_view
 from reid_ros.ros.outputs import Outputs, Shot
 from reid_ros.ros.table import cloud_to_table
-from reid_ros.ros.target import Target
+from reid_ros.ros.target import TargetTopics
 from reid_ros.types import Event, Frame, Moment
 
 S = 1_000_000_000
@@ -35,7 +34,8 @@ class Stage:
         object.__setattr__(self.settings, 'cameras', cameras)
         self.outputs = Outputs(ros.node, ('a', 'b'))
         self.outputs.configure(self.settings)
-        self.target = Target(self.settings.target)
+        self.target = TargetTopics(ros.node, ('a', 'b'))
+        self.target.configure(self.settings)
 
     def play(self, *found, events=(), info=INFO, names=None):
         shots = [
@@ -43,7 +43,7 @@ class Stage:
             for f in found
         ]
         moment = Moment(list(found), list(events))
-        self.outputs.publish(shots, moment, self.target, names or {}, 0.0)
+        self.outputs.publish(shots, moment, self.target, names or {})
 
     def frame(self, found, info):
         """As the worker makes it: with a view where pose and lens are known."""
@@ -126,38 +126,6 @@ def test_poses_hold_each_sure_person_once(ros, stage):
     assert sorted(p.position.x for p in poses[0].poses) == pytest.approx([5.0, 8.33], abs=0.01)
 
 
-def test_the_target_has_a_pose_a_region_and_a_covariance(ros, stage):
-    pose = heard(ros, PoseStamped, '/reid/target/pose')
-    cov = heard(ros, PoseWithCovarianceStamped, '/reid/target/pose_cov')
-    roi = heard(ros, RegionOfInterest, '/a/target_roi')
-    stage.play(sightings('a', (2, 6, BOX), (3, 7, (-20, 220, 20, 390)), stamp_ns=9 * S))
-    ros.spin_until(lambda: pose and cov and roi)
-    assert pose[0].header == header(9 * S, 'map')
-    assert pose[0].pose.position.y == pytest.approx(3.2)
-    assert cov[0].pose.covariance[0] > 0
-    assert (roi[0].x_offset, roi[0].width, roi[0].height) == (0, 20, 170)
-
-
-@pytest.mark.parametrize(
-    'found',
-    [
-        sightings('a', (3, 6, BOX)),
-        sightings('a', (3, 7, BOX), predicted=[True]),
-        sightings('a', (3, 7, BOX), confirmed=[False]),
-        sightings('a', (3, 0, BOX)),
-    ],
-    ids=['somebody else', 'predicted', 'provisional', 'undecided'],
-)
-def test_the_target_is_silent_when_unsure(ros, stage, found):
-    pose = heard(ros, PoseStamped, '/reid/target/pose')
-    roi = heard(ros, RegionOfInterest, '/a/target_roi')
-    clouds = heard(ros, PointCloud2, '/a/sightings')
-    stage.play(found)
-    ros.spin_until(lambda: clouds)
-    ros.spin_for(0.2)
-    assert pose == roi == []
-
-
 def test_events_are_told_with_their_person_and_camera(ros, stage):
     events = heard(ros, DiagnosticArray, '/reid/events')
     happened = [
@@ -182,21 +150,3 @@ def test_debug_images_are_drawn_only_for_subscribers(ros, stage):
     assert (image[220, 305] != 60).any()
     assert (image[10, 10] == 60).all()
     assert decode_compressed(jpeg[0].data).shape == (480, 640, 3)
-
-
-def test_locked_is_repeated_by_the_node_and_falls_with_the_timeout(ros):
-    from ros_builders import reid_node
-
-    node = reid_node(ros, config('a'))
-    locked = ros.heard(Bool, '/reid/target/locked')
-    ros.spin_until(lambda: len(locked) > 0)
-    before = len(locked)
-    ros.spin_for(1.0)
-    assert len(locked) - before >= 5
-    assert not locked[-1].data
-    import time
-
-    node.target.configure(TargetConfig(mode='id', person_id='7', lost_timeout_s=0.4))
-    node.target.step([sightings('a', (3, 7, BOX))], [], [[1.0]], {}, time.monotonic())
-    ros.spin_until(lambda: locked[-1].data, 2.0)
-    ros.spin_until(lambda: not locked[-1].data, 2.0)
