@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -17,6 +17,8 @@ from reid_ros.train.clips import Source
 from reid_ros.train.sampling import Identities, restricted
 from reid_ros.train.settings import Recipe
 from reid_ros.types import IntArray, UInt8Array
+
+T = TypeVar('T')
 
 _NEVER_TWICE = 1 << 32  # views of one seed of training, where each is drawn once
 

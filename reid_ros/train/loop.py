@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import cv2
 import torch
@@ -16,20 +16,15 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from reid_ros import results
-from reid_ros.train import course, curves, losses, saved, settings
-from reid_ros.train.batches import Batch, Batches, ahead
+from reid_ros.train import course, curves, recognition, saved, settings
 from reid_ros.train.checkpoint import Average, State, TrainError, replaced
-from reid_ros.train.clips import Trial
-from reid_ros.train.conflict import cosine
-from reid_ros.train.distillation import Distillation
 from reid_ros.train.hooks import Hook
-from reid_ros.train.nets.network import Answer, Network
-from reid_ros.train.optimiser import Precision, device_of, length, optimiser, placed
+from reid_ros.train.nets.network import Network
+from reid_ros.train.optimiser import Precision, device_of, length, optimiser
 from reid_ros.train.parallel import Team, team
-from reid_ros.train.score import scores
 from reid_ros.train.settings import Recipe
-from reid_ros.train.sources import learnt, trials
-from reid_ros.train.weights import started
+from reid_ros.train.task import Kind, Place
+from reid_ros.train.task import Recipe as AnyRecipe
 
 CHECKPOINT = 'last.pt'
 FIFTHS = 5
@@ -67,37 +62,62 @@ def train(
     command: str = '',
     network: Network | None = None,
 ) -> Trained:
-    """Train, or go on where the folder stands; a finished one is only read.
+    """Train a network of appearance, or go on where the folder stands.
 
     Args:
         recipe: everything that decides the result.
-        folder: gets recipe.yaml, last.pt, weights.safetensors, curves.csv, curves.png, scores.json
-            and events for TensorBoard.
-        tell: is called with the number of steps done.
+        folder, tell, command: as for `learn`.
         hooks: take part in each step.
-        command: that repeats this, for scores.json.
         network: to begin with, in place of the recipe's own.
 
     Raises:
         Diverged: the loss did; the folder holds the last good checkpoint.
         TrainError: the folder belongs to another recipe.
     """
+    return learn(recognition.kind(network), recipe, folder, tell, hooks, command)
+
+
+def learn(
+    kind: Kind,
+    recipe: AnyRecipe,
+    folder: Path,
+    tell: Tell = lambda steps: None,
+    hooks: Sequence[Hook] = (),
+    command: str = '',
+) -> Trained:
+    """Train what a recipe of any task says, or go on where the folder stands.
+
+    A finished training is only read.
+
+    Args:
+        kind: the task.
+        recipe: everything that decides the result, as `kind.read` gives it.
+        folder: gets recipe.yaml, last.pt, weights.safetensors, curves.csv, curves.png, scores.json
+            and events for TensorBoard.
+        tell: is called with the number of steps done.
+        hooks: take part in each step; of networks of appearance.
+        command: that repeats this, for scores.json.
+
+    Raises:
+        Diverged: the loss did; the folder holds the last good checkpoint.
+        TrainError: the folder belongs to another recipe.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    _same_recipe(recipe, folder)
+    _same_recipe(kind, recipe, folder)
     if (folder / saved.SCORES).is_file():
         return Trained(folder, saved.scores(folder))
     if recipe.run.threads:
         torch.set_num_threads(recipe.run.threads)
     cv2.setNumThreads(1)
     with team() as members:
-        return _Training(recipe, folder, tell, hooks, command, members, network).run()
+        return _Training(kind, recipe, folder, tell, hooks, command, members).run()
 
 
-def _same_recipe(recipe: Recipe, folder: Path) -> None:
+def _same_recipe(kind: Kind, recipe: AnyRecipe, folder: Path) -> None:
     if not (folder / saved.RECIPE).is_file():
         settings.write(recipe, folder / saved.RECIPE)
         return
-    old = saved.recipe(folder)
+    old = kind.read(folder / saved.RECIPE)
     # How it runs may change; what it learns may not.
     if replace(old, run=recipe.run) != recipe or old.run.seed != recipe.run.seed:
         names = ', '.join(settings.differences(old, recipe))
@@ -111,31 +131,22 @@ class _Training:
 
     def __init__(
         self,
-        recipe: Recipe,
+        kind: Kind,
+        recipe: AnyRecipe,
         folder: Path,
         tell: Tell,
         hooks: Sequence[Hook],
         command: str,
         members: Team,
-        network: Network | None,
     ) -> None:
         self._recipe, self._folder, self._tell = recipe, folder, tell
         self._hooks, self._command, self._team = hooks, command, members
-        self._device = device_of(recipe.run)
-        source = learnt(recipe.data)
-        # A rank of its own seed: other batches, the same weights.
-        run = replace(recipe.run, seed=recipe.run.seed + members.rank)
-        self._batches = Batches(replace(recipe, run=run), source)
-        self._trials: dict[str, Trial] = trials(recipe.data, recipe.data.validation)
-        torch.manual_seed(recipe.run.seed)
-        people = int(source.people.max()) + 1
-        network = started(recipe, people) if network is None else network
-        self.network = placed(network, self._device)
-        self._distil = Distillation(recipe, source, self.network, self._device)
-        modules = [self.network, self._distil.projector]
-        self._optimiser = optimiser(modules, recipe.optim, self._device)
-        self._precision = Precision(recipe.run, self._device)
-        self._precision.check_gradients(recipe.data.width)
+        device = device_of(recipe.run)
+        self._precision = Precision(recipe.run, device)
+        self._task = kind.make(recipe, Place(device, self._precision, members.rank))
+        # Hooks, which are of networks of appearance, see what such a task has made.
+        self.network = cast(Network, self._task.network)
+        self._optimiser = optimiser([self.network, self._task.extra], recipe.optim, device)
         self._average = (
             Average(self.network, recipe.optim.average) if recipe.optim.average else None
         )
@@ -159,7 +170,7 @@ class _Training:
         self._state = State.load(path)
         held = self._state.tensors
         self.network.load_state_dict(held['network'])
-        self._distil.projector.load_state_dict(held['projector'])
+        self._task.extra.load_state_dict(held['projector'])
         self._optimiser.load_state_dict(held['optimiser'])
         self._precision.scaler.load_state_dict(held['scaler'])
         if self._average:
@@ -177,7 +188,7 @@ class _Training:
         steps = range(
             state.step * recipe.optim.accumulate, recipe.optim.steps * recipe.optim.accumulate
         )
-        batches = ahead(self._batches, steps, recipe.data.workers, self._device.type == 'cuda')
+        batches = self._task.batches(steps)
         self.network.train()
         begun = saved_at = time.monotonic()
         for step in range(state.step, recipe.optim.steps):
@@ -196,7 +207,7 @@ class _Training:
             self._tell(1)
         return self._finish()
 
-    def _step(self, step: int, batches: Sequence[Batch]) -> None:
+    def _step(self, step: int, batches: Sequence[Any]) -> None:
         recipe = self._recipe
         progress = step / recipe.optim.steps
         for group in self._optimiser.param_groups:
@@ -204,7 +215,7 @@ class _Training:
         self._optimiser.zero_grad(set_to_none=True)
         scaler = self._precision.scaler
         for batch in batches:
-            loss = self._loss(batch.to(self._device), step, progress)
+            loss = self._loss(batch, step, progress)
             self._watch(loss, step)
             scaler.scale(loss / len(batches)).backward()  # type: ignore[no-untyped-call]
         scaler.unscale_(self._optimiser)
@@ -222,31 +233,8 @@ class _Training:
         if self._average:
             self._average.update(self.network, step)
 
-    def _loss(self, batch: Batch, step: int, progress: float) -> Tensor:
-        wanted = self._recipe.loss
-        with self._precision.automatic():
-            answer: Answer = self._forward(batch.clips, batch.cameras)
-        identity = losses.smoothed_cross_entropy(answer.logits, batch.people, wanted.smoothing)
-        triplet = losses.batch_hard_triplet(answer.embedding, batch.people, wanted.margin)
-        task = wanted.identity * identity + wanted.triplet * triplet
-        if wanted.contrast:
-            contrast = losses.contrastive(answer.vector, batch.people, wanted.warmth)
-            self._add('contrast', contrast)
-            task = task + wanted.contrast * contrast
-        right = (answer.logits.argmax(1) == batch.people).float().mean()
-        self._add('identity', identity)
-        self._add('triplet', triplet)
-        self._add('right', right)
-        loss = task
-        taught = self._distil.terms(answer, batch, progress)
-        if taught is not None:
-            for name, value in taught.parts.items():
-                self._add(name, value)
-            probe = self._recipe.distil.probe
-            if probe and step % probe == 0:
-                shared = [p for p in self.network.encoder.parameters() if p.requires_grad]
-                self._add('cosine', torch.tensor(cosine(task, taught.total, shared)))
-            loss = loss + taught.total
+    def _loss(self, batch: Any, step: int, progress: float) -> Tensor:
+        loss = self._task.loss(self._forward, batch, step, progress, self._add)
         for hook in self._hooks:
             extra = hook.penalty(self.network, progress)
             if extra is not None:
@@ -292,15 +280,14 @@ class _Training:
 
     def _score(self) -> None:
         self._team.wait()
-        if self._team.first and self._trials:
+        if self._team.first and self._task.scored:
             self._point(self._scored(), False)
             self._show()
         self._team.wait()
 
     def _point(self, network: Network, intervals: bool) -> dict[str, Any]:
         """Score on validation, and keep the point."""
-        frames = self._recipe.data.score_frames
-        found = scores(network, self._trials, frames, intervals)
+        found = self._task.score(network, intervals)
         point = {'step': float(self._state.step)}
         for name, values in found.items():
             point |= {f'{name} {key}': float(values[key]) for key in ('rank-1', 'mAP')}
@@ -316,14 +303,14 @@ class _Training:
         """The network that is scored and saved: of averaged weights where they are asked for."""
         if self._average is None:
             return self.network
-        return placed(saved.restored(self._recipe, self._average.state()), self._device)
+        return cast(Network, self._task.restored(self._average.state()))
 
     def _save(self) -> None:
         if not self._team.first:
             return
         self._state.tensors = {
             'network': self.network.state_dict(),
-            'projector': self._distil.projector.state_dict(),
+            'projector': self._task.extra.state_dict(),
             'optimiser': self._optimiser.state_dict(),
             'scaler': self._precision.scaler.state_dict(),
             'average': self._average.state() if self._average else {},
@@ -351,7 +338,7 @@ class _Training:
             'steps': self._state.step,
             'wall_s': round(self._state.wall_s, 1),
             'parameters': sum(p.numel() for p in network.parameters()),
-            'teacher_calls': self._distil.calls,
+            **self._task.facts(),
             'points': self._state.points,
             'validation': validation,
         }

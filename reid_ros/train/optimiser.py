@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reid_ros.train.checkpoint import TrainError
-from reid_ros.train.nets.network import Network
 from reid_ros.train.settings import OptimConfig, RunConfig
+
+N = TypeVar('N', bound=nn.Module)
 
 NUMBERS = {'bfloat16': torch.bfloat16, 'float16': torch.float16}
 
@@ -45,10 +47,10 @@ def device_of(run: RunConfig) -> torch.device:
     return torch.device('cuda', torch.cuda.current_device())
 
 
-def placed(network: Network, device: torch.device) -> Network:
+def placed(network: N, device: torch.device) -> N:
     """The same network on a device, in the memory order in which convolutions are fastest."""
     # torch's own type stubs do not know the argument.
-    moved: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    moved: N = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return moved
 
 

@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
-import threading
-import time
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection
 from pathlib import Path
 from typing import cast
 
-import cv2
 import numpy as np
 
 from reid_ros.train.clips import DataError
+from reid_ros.train.drawing import save, spread, tidy
 from reid_ros.train.settings import DataConfig, SetConfig
 from reid_ros.types import AnyArray, IntArray, ReidError, UInt8Array
 from reid_ros.world.scenario import KINDS
@@ -37,7 +30,6 @@ _FACTS = (
     'seed', 'randomise', 'kinds',
 )  # fmt: skip
 """Settings that name a folder: named here, so that a new one elsewhere moves no drawn world."""
-_LEFT_S = 24 * 3600.0  # a half-written file this old belongs to a drawing that was killed
 
 
 class Rendered:
@@ -155,39 +147,8 @@ def _draw(
     processes: int,
     tell: Callable[[int], None],
 ) -> None:
-    if processes == 1 or len(missing) < 2:
-        for number, rows in missing.items():
-            tell(_part(folder, spec, size, number, rows))
-        return
-    # Not forked: threads of torch or OpenCV would be copied in the middle of what they do.
-    pool = ProcessPoolExecutor(
-        min(processes, len(missing)), multiprocessing.get_context('spawn'), _begun
-    )
-    try:
-        parts = [pool.submit(_part, folder, spec, size, *part) for part in missing.items()]
-        for part in parts:
-            tell(part.result())
-    except BrokenProcessPool as error:
-        raise DataError(
-            f'{folder}: a process that draws ended: out of memory, or started by a script that '
-            "does not begin its work under if __name__ == '__main__'. Another try continues here"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begun() -> None:
-    """Of a drawing process: one thread, and an end with Ctrl-C or with who started it."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_after, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_after(sentinel: int) -> None:
-    connection.wait([sentinel])
-    os._exit(1)
+    tasks = [(folder, spec, size, number, rows) for number, rows in missing.items()]
+    spread(_part, tasks, processes, tell, folder)
 
 
 _LAST: dict[tuple[SetConfig, tuple[int, int]], Tracklets] = {}
@@ -200,8 +161,8 @@ def _part(folder: Path, spec: SetConfig, size: tuple[int, int], number: int, row
         _LAST[spec, size] = _tracklets(spec, size)
     found = _LAST[spec, size][rows.start : rows.stop]
     quality = np.stack([tracklet.quality for tracklet in found])
-    _save(folder / f'{number:05d}.quality.npy', quality)
-    _save(folder / f'{number:05d}.npy', np.stack([tracklet.crops for tracklet in found]))
+    save(folder / f'{number:05d}.quality.npy', quality)
+    save(folder / f'{number:05d}.npy', np.stack([tracklet.crops for tracklet in found]))
     return len(found)
 
 
@@ -211,16 +172,4 @@ def _label(folder: Path, spec: SetConfig, size: tuple[int, int], parts: int) -> 
     half = folder / f'labels.{os.getpid()}.npz'
     np.savez(half, people=labels.persons, cameras=labels.cameras, quality=quality)
     half.replace(folder / 'labels.npz')
-    for left in folder.glob('*.half'):
-        if time.time() - left.stat().st_mtime > _LEFT_S:
-            left.unlink(missing_ok=True)
-
-
-def _save(path: Path, values: AnyArray) -> None:
-    half = path.with_suffix(f'.{os.getpid()}.half')
-    try:
-        with half.open('wb') as file:
-            np.save(file, values)
-        half.replace(path)
-    finally:
-        half.unlink(missing_ok=True)
+    tidy(folder)

@@ -314,8 +314,8 @@ def changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def write(recipe: Recipe, path: Path) -> None:
-    """Every setting of a recipe as YAML, defaults too: it repeats the training elsewhere."""
+def write(recipe: Any, path: Path) -> None:
+    """Every setting of a recipe of any task as YAML, defaults too: it repeats it elsewhere."""
     text = yaml.safe_dump(_plain(dataclasses.asdict(recipe)), sort_keys=False)
     path.write_text(text, encoding='utf-8')
 
@@ -326,7 +326,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
-def differences(old: Recipe, new: Recipe) -> list[str]:
+def differences(old: Any, new: Any) -> list[str]:
     """Dotted names of the settings that differ."""
     return _differences(_plain(dataclasses.asdict(old)), _plain(dataclasses.asdict(new)))
 
