@@ -55,6 +55,19 @@ def person(split: Split, index: int, outfits: int = 1, number: int = 1) -> Perso
     return Person(number, shape, _burdened(gait, worn[0]), tuple(worn))
 
 
+def same_body(split: Split, index: int, seed: int = 0) -> Person:
+    """Somebody with the body and the clothes of all others, and a gait of their own.
+
+    Args:
+        split: of the population.
+        index: of the gait.
+        seed: of the body and the clothes.
+    """
+    model = person(split, int(generator(split, 'audit', 'model', seed).integers(1 << 40)))
+    own = walk.draw(generator(split, 'person', index, 'gait'), model.body)
+    return replace(model, gait=own, number=index + 1)
+
+
 def cast(scenario: Scenario, seed: int, split: Split = 'test') -> tuple[Person, ...]:
     """The people of a world, numbered from 1.
 

@@ -13,8 +13,7 @@ from reid_ros.bench.audits.strides import Strides
 from reid_ros.evaluate.intervals import Rate
 from reid_ros.evaluate.retrieval import GAIT3D, Samples, retrieve
 from reid_ros.types import DoubleArray, IntArray
-from reid_ros.world import walk
-from reid_ros.world.cast import Person, person
+from reid_ros.world.cast import same_body
 from reid_ros.world.seeds import Split, generator
 from reid_ros.world.silhouettes import SPOTS, GaitStudio, Passage
 from reid_ros.world.studio import Studio
@@ -95,13 +94,6 @@ def _taken(split: Split, people: int, seed: int, equal: bool) -> list[Passage]:
 
 def _studio(split: Split, seed: int) -> Studio:
     return Studio(split, 1, seed, 'clean', kinds=('hall',), heights_m=_EYES_M, spots=SPOTS)
-
-
-def same_body(split: Split, index: int, seed: int = 0) -> Person:
-    """Somebody with the body and the clothes of all others, and a gait of their own."""
-    model = person(split, int(generator(split, 'audit', 'model', seed).integers(1 << 40)))
-    own = walk.draw(generator(split, 'person', index, 'gait'), model.body)
-    return replace(model, gait=own, number=index + 1)
 
 
 def _described(strides: Strides, taken: Sequence[Passage]) -> _Described:
