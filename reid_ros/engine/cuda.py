@@ -206,7 +206,10 @@ class Cuda:
             work()
         except BaseException:
             # Only the end of the capture gives the stream back; its own error is no news.
-            self._calls['cudaStreamEndCapture'](stream, ctypes.byref(ctypes.c_void_p()))
+            place = ctypes.c_void_p()
+            self._calls['cudaStreamEndCapture'](stream, ctypes.byref(place))
+            if place.value:
+                self._calls['cudaGraphDestroy'](place)
             self._library.cudaGetLastError()
             raise
         place = ctypes.c_void_p()

@@ -51,8 +51,9 @@ class Engine:
 
     Attributes:
         inputs, outputs: what the file says about them.
-        facts: where the engine comes from and what was measured when it was proven: key, kept,
-            built_s, kind, layers, worst, graphs.
+        facts: where the engine comes from and what was measured when it was proven: kept, or why
+            it could not be kept (unkept), built_s, kind, layers, worst (largest difference as a
+            share of the one allowed), graphs (buckets), and what makes its key.
     """
 
     def __init__(
@@ -149,7 +150,10 @@ def load(path: Path, card: Card, wish: Wish, tell: Tell | None = None) -> Engine
         **content, 'kind': kind, 'layers': layers, 'worst': worst,
         'built_s': round(time.perf_counter() - begun, 1),
     }  # fmt: skip
-    store.keep(path.stem, key, made.plan, facts)
+    try:
+        store.keep(path.stem, key, made.plan, facts)
+    except EngineError as error:  # a full disk costs the next start minutes, and no more
+        facts['unkept'] = str(error)
     facts = {**facts, 'kept': False, 'graphs': runner.graphs}
     return Engine(runner, reference.inputs, reference.outputs, facts)
 
