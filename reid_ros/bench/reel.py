@@ -180,27 +180,36 @@ def reel(
         FootageError: something is missing or cannot be read; says what and where it belongs.
         CardError, ModelError: the detector is needed, and not here.
     """
+    model = needed(name, data, detector)
+    place = None if cache is None else cache / f'{name}-{_key(name, data, model):08x}.npz'
+    if place is not None and place.is_file():
+        return _read(place)
+    films, names = labels(name, data, model, tell)
+    made = _joined([_cut(one, camera, tell) for camera, one in enumerate(films)], names)
+    if place is not None:
+        _write(place, made)
+    return made
+
+
+def needed(name: str, data: Path, detector: str = DETECTOR) -> tuple[Path, cards.Card] | None:
+    """The detector that a footage needs, None where it has boxes; errors as of `reel`."""
     for file in FILES[name]:
         if not (data / file).is_file():
             raise FootageError(
                 f'{data / file}: no such footage: --data is a folder that holds '
                 f'{", ".join(FILES[name])}'
             )
-    needed = name == 'one-by-one'
-    model = cards.find(detector, 'detector') if needed else None
-    place = None if cache is None else cache / f'{name}-{_key(name, data, model):08x}.npz'
-    if place is not None and place.is_file():
-        return _read(place)
+    return cards.find(detector, 'detector') if name == 'one-by-one' else None
+
+
+def labels(
+    name: str, data: Path, model: tuple[Path, cards.Card] | None, tell: Tell
+) -> tuple[list[Labels], tuple[str, ...]]:
+    """The boxes of one footage, by film, and the people's names; model is as `needed` says."""
     if model is not None:
-        labels, names = one_by_one(
-            data, Detector(Model.load(*model, backend='cpu'), DetectConfig()), tell
-        )
-    else:
-        labels, names = (multicam if name == 'multicam' else vtest)(data)
-    made = _joined([_cut(one, camera, tell) for camera, one in enumerate(labels)], names)
-    if place is not None:
-        _write(place, made)
-    return made
+        detector = Detector(Model.load(*model, backend='cpu'), DetectConfig())
+        return one_by_one(data, detector, tell)
+    return (multicam if name == 'multicam' else vtest)(data)
 
 
 def _rows(path: Path, header: tuple[str, ...]) -> list[list[str]]:
@@ -222,7 +231,12 @@ def _labels(film: Path, frames: AnyArray, boxes: AnyArray, people: IntArray) -> 
     return Labels(film, frames.astype(np.int64), boxes.astype(np.float32), ones, people)
 
 
-def _images(film: Path) -> Iterator[tuple[int, UInt8Array]]:
+def images(film: Path) -> Iterator[tuple[int, UInt8Array]]:
+    """Number and picture of each frame of a film.
+
+    Raises:
+        FootageError: not one can be decoded.
+    """
     capture = cv2.VideoCapture(str(film))
     try:
         index = 0
@@ -252,7 +266,7 @@ def _tracked(film: Path, wanted: set[int], detector: Detector, tell: Tell) -> Do
     rate = _rate(film)
     tracker = Tracker(TrackConfig(appearance=False))
     parts = [np.empty((0, 7))]
-    for index, image in _images(film):
+    for index, image in images(film):
         tell(1)
         if index not in wanted:
             continue
@@ -278,7 +292,7 @@ def _cut(labels: Labels, camera: int, tell: Tell) -> Reel:
     good: list[float] = []
     who: list[int] = []
     when: list[float] = []
-    for index, image in _images(labels.film):
+    for index, image in images(labels.film):
         tell(1)
         if index not in wanted:
             continue

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from reid_ros.cli import (
     bench_appearance,
+    bench_engine,
     bench_footage,
     bench_identity,
     bench_openset,
     bench_render,
+    bench_silhouette,
     bench_world,
 )
 from reid_ros.cli.arguments import number
@@ -32,10 +34,12 @@ def add(verbs: Any) -> None:
     _add_pipeline(parts)
     _add_node(parts)
     bench_appearance.add(parts)
+    bench_engine.add(parts)
     bench_footage.add(parts)
     bench_identity.add(parts)
     bench_openset.add(parts)
     bench_render.add(parts)
+    bench_silhouette.add(parts)
     bench_world.add(parts)
 
 
