@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from reid_ros.train.nets.network import Network
-from reid_ros.types import AnyArray, FloatArray, ReidError, UInt8Array
+from reid_ros.types import AnyArray, FloatArray, ReidError
 
 OPSET, IR = 18, 8
 """Of ONNX 1.13. It is what torch exports without a conversion, and the least that robots run:
@@ -85,9 +85,15 @@ def graph(network: Network, clip: int = 0) -> onnx.ModelProto:
 
 
 def proven(
-    module: nn.Module, shape: tuple[int, ...], name: str, title: str, output: str = OUTPUT
+    module: nn.Module,
+    shape: tuple[int, ...],
+    name: str,
+    title: str,
+    output: str = OUTPUT,
+    given: str = INPUT,
+    kind: torch.dtype = torch.uint8,
 ) -> onnx.ModelProto:
-    """The graph of any module from bytes to one answer, and proof that it answers as torch does.
+    """The graph of any module from one input to one answer, and proof that it answers as torch.
 
     Args:
         module: on the CPU, in eval mode and the plain memory format.
@@ -95,13 +101,15 @@ def proven(
         name: for errors.
         title: of the graph.
         output: name of the answer.
+        given: name of the input, as of the argument of the module's `forward`.
+        kind: of its numbers: bytes, or float32.
 
     Raises:
         ExportError: torch cannot export it, or the graph answers something else.
     """
-    found = _traced(module, shape, name, output)
+    found = _traced(module, torch.zeros(2, *shape, dtype=kind), name, given, output)
     _tidy(found, title)
-    worst = difference(found, module, shape)
+    worst = difference(found, module, shape, kind=kind)
     if not worst <= PARITY:
         raise ExportError(
             f'{name}: the exported network differs from torch by {worst:.2g}, '
@@ -110,9 +118,10 @@ def proven(
     return found
 
 
-def _traced(module: nn.Module, shape: tuple[int, ...], name: str, output: str) -> onnx.ModelProto:
+def _traced(
+    module: nn.Module, example: Tensor, name: str, given: str, output: str
+) -> onnx.ModelProto:
     batch = torch.export.Dim('n', min=1)
-    example = torch.zeros(2, *shape, dtype=torch.uint8)
     with warnings.catch_warnings():
         # Deprecations within torch itself, new ones with each of its versions.
         warnings.simplefilter('ignore')
@@ -123,9 +132,9 @@ def _traced(module: nn.Module, shape: tuple[int, ...], name: str, output: str) -
                 dynamo=True,
                 external_data=False,
                 opset_version=OPSET,
-                input_names=[INPUT],
+                input_names=[given],
                 output_names=[output],
-                dynamic_shapes={INPUT: {0: batch}},
+                dynamic_shapes={given: {0: batch}},
                 verbose=False,
             )
         except (torch.onnx.OnnxExporterError, RuntimeError) as error:
@@ -179,10 +188,11 @@ class Runner:
         self._session: Any = ort.InferenceSession(
             found.SerializeToString(), options, providers=['CPUExecutionProvider']
         )
+        self._given: str = found.graph.input[0].name
 
-    def __call__(self, images: UInt8Array) -> FloatArray:
-        """(n, d) what the network answers first."""
-        answer: FloatArray = self._session.run(None, {INPUT: images})[0]
+    def __call__(self, images: AnyArray) -> FloatArray:
+        """(n, ...) what the network answers first."""
+        answer: FloatArray = self._session.run(None, {self._given: images})[0]
         return answer
 
 
@@ -191,6 +201,7 @@ def difference(
     module: nn.Module,
     shape: Sequence[int],
     batches: Sequence[int] = BATCHES,
+    kind: torch.dtype = torch.uint8,
 ) -> float:
     """Largest difference between a graph and torch on noise, relative where numbers are large.
 
@@ -199,11 +210,14 @@ def difference(
         module: what it was made of.
         shape: of one image or clip.
         batches: how many at once; more than one size shows that the batch is really free.
+        kind: of the numbers that go in.
     """
     run, draw = Runner(found, threads=1), np.random.default_rng(0)
     worst = 0.0
     for number in batches:
-        images = draw.integers(0, 256, (number, *shape), dtype=np.uint8)
+        images: AnyArray = draw.integers(0, 256, (number, *shape), dtype=np.uint8)
+        if kind is not torch.uint8:
+            images = draw.normal(0, 1, (number, *shape)).astype(np.float32)
         with torch.inference_mode():
             wanted: AnyArray = module(torch.from_numpy(images)).numpy()
         scale = max(1.0, float(np.abs(wanted).max()))

@@ -26,7 +26,7 @@ from onnxruntime.quantization import (
     quantize_static,
 )
 
-from reid_ros.train.export import INPUT, OUTPUT, ExportError, Runner
+from reid_ros.train.export import OUTPUT, ExportError, Runner
 from reid_ros.train.front import PIXELS, fed_bytes, take_bytes
 from reid_ros.types import UInt8Array
 
@@ -46,7 +46,8 @@ def int8(
 
     Args:
         found: in fp32.
-        images: (n, h, w, 3) uint8 BGR crops, or (n, t, h, w, 3) clips, to learn ranges from.
+        images: (n, h, w, 3) uint8 BGR crops, (n, t, h, w, 3) clips or (n, h, w) masks, to learn
+            ranges from.
         symmetric: signed activations around 0, for TensorRT; else unsigned ones, for a CPU.
         centred: whether the answers are vectors, to which what they lost on average is added.
 
@@ -75,7 +76,7 @@ def int8(
         quantize_static(
             source,
             path,
-            _Reader(images),
+            _Reader(images, source.graph.input[0].name),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=['Conv', 'Gemm'] if symmetric else list(OPERATORS),
             nodes_to_exclude=_constant_sums(source),
@@ -116,14 +117,15 @@ _CPU = {'OpTypesToExcludeOutputQuantization': ['Gemm'], 'CalibMovingAverage': Tr
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
     """Hands out images, some at a time."""
 
-    def __init__(self, images: UInt8Array) -> None:
+    def __init__(self, images: UInt8Array, given: str) -> None:
+        self._given = given
         starts = range(0, len(images), BATCH)
         self._parts: Iterator[UInt8Array] = (images[k : k + BATCH] for k in starts)
 
     def get_next(self) -> dict[str, UInt8Array] | None:
         """The next batch, None after the last."""
         part = next(self._parts, None)
-        return None if part is None else {INPUT: part}
+        return None if part is None else {self._given: part}
 
 
 def _reached(found: onnx.ModelProto) -> float:

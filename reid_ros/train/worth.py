@@ -152,7 +152,7 @@ def calibration(trials: Mapping[str, Trial], looked: Mapping[str, Looked]) -> Ca
         rules = trials[name].rules
         sides = [seen.query] if seen.query is seen.gallery else [seen.query, seen.gallery]
         people = np.concatenate([side.people for side in sides])
-        kept = _few(
+        kept = few(
             people, [label for label in (rules.junk, rules.distractor) if label is not None]
         )
         people = np.unique(people[kept], return_inverse=True)[1].reshape(-1) + table.people
@@ -191,8 +191,13 @@ class _Table:
         return [np.concatenate(column) for column in zip(*self._rows)]
 
 
-def _few(people: IntArray, nobody: Sequence[int]) -> BoolArray:
-    """Rows of so many people, evenly chosen, that they have at most TRACKS tracklets."""
+def few(people: IntArray, nobody: Sequence[int] = ()) -> BoolArray:
+    """(n,) which rows: of so many people, evenly chosen, that they have at most TRACKS of them.
+
+    Args:
+        people: (n,) whom each row shows.
+        nobody: numbers that stand for no person.
+    """
     found, counts = np.unique(people[~np.isin(people, nobody)], return_counts=True)
     step = max(1, -(-int(counts.sum()) // TRACKS))
     chosen: BoolArray = np.isin(people, found[::step])
