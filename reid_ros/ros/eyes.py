@@ -12,6 +12,7 @@ from reid_ros.ros.base import Base
 from reid_ros.ros.cameras import Camera
 from reid_ros.ros.diagnostics import advice, image_topics
 from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
+from reid_ros.ros.source import Source
 from reid_ros.types import ReidError
 
 # After this a topic without a publisher is probably misspelt.
@@ -45,17 +46,12 @@ class Eyes:
     ) -> None:
         self._node, self._config, self._enabled = node, config, enabled
         self._hinted = False
-        self.intake: Intake
-        if config.late_frame_policy == 'process_all':
-            names = config.camera_names
-            self.intake = Everything(names, config.queue_images, self._overflowed)
-        else:
-            self.intake = Newest(self._dropped)
-        self.cameras: dict[str, Camera] = {}
+        self.intake = self._waiting_room(config)
+        self.cameras: dict[str, Source] = {}
         self.base: Base | None = None
         try:
             for name in config.camera_names:
-                self.cameras[name] = Camera(node, name, config, self._accept, overrides)
+                self.cameras[name] = self._source(name, overrides)
             if any(camera.config.mount for camera in self.cameras.values()):
                 self.base = Base(node, config, overrides)
         except ReidError:
@@ -89,6 +85,17 @@ class Eyes:
         self._hint(now_s)
         return result
 
+    def _waiting_room(self, config: Config) -> Intake:
+        if config.late_frame_policy == 'process_all':
+            return Everything(config.camera_names, config.queue_images, self._overflowed)
+        return Newest(self._dropped)
+
+    def _source(self, name: str, overrides: Collection[str]) -> Source:
+        return Camera(self._node, name, self._config, self._accept, overrides)
+
+    def _advice(self) -> str:
+        return visible_images(self._node)
+
     def _accept(self, arrival: Arrival) -> None:
         if self._enabled():
             self.intake.put(arrival)
@@ -107,10 +114,10 @@ class Eyes:
         if now_s - min(camera.opened_s for camera in self.cameras.values()) < HINT_AFTER_S:
             return
         self._hinted = True
-        missing = [c.images.topic for c in self.cameras.values() if not c.images.publishers()]
+        missing = [c.stream.topic for c in self.cameras.values() if not c.stream.publishers()]
         if missing:
             self._node.get_logger().warning(
-                f'nobody publishes {", ".join(missing)}; {visible_images(self._node)}'
+                f'nobody publishes {", ".join(missing)}; {self._advice()}'
             )
 
 

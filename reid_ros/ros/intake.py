@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from reid_ros.moments import Moments
+from reid_ros.moments import WINDOW_NS, Moments
 from reid_ros.types import Detections
 
 
@@ -171,6 +171,58 @@ class Everything:
         self._ready.extend(self._moments.ready())
         if self._ready:
             self._changed.notify()
+
+
+class InTurn:
+    """Gives out everything, without waiting for anybody: the earliest that is here.
+
+    Args:
+        cameras: names.
+        limit: most arrivals of a camera that wait; the oldest gives way to a further one, and
+            `dropped` is called with its camera.
+        dropped: called with the camera of everything that is dropped.
+    """
+
+    def __init__(self, cameras: Sequence[str], limit: int, dropped: Callable[[str], None]) -> None:
+        self._queues: dict[str, deque[Arrival]] = {name: deque() for name in cameras}
+        self._limit = limit
+        self._changed = threading.Condition()
+        self._dropped = dropped
+
+    def put(self, arrival: Arrival) -> None:
+        """Add an arrival behind those of its camera."""
+        with self._changed:
+            queue = self._queues[arrival.camera]
+            full = len(queue) >= self._limit
+            if full:
+                queue.popleft()
+            queue.append(arrival)
+            self._changed.notify()
+        if full:
+            self._dropped(arrival.camera)
+
+    def take(self, timeout_s: float) -> list[Arrival]:
+        """The earliest arrival, and those of other cameras that belong to its moment."""
+        with self._changed:
+            if not any(self._queues.values()):
+                self._changed.wait(timeout_s)
+            waiting = [queue for queue in self._queues.values() if queue]
+            if not waiting:
+                return []
+            end = min(queue[0].stamp_ns for queue in waiting) + WINDOW_NS
+            return [queue.popleft() for queue in waiting if queue[0].stamp_ns < end]
+
+    def silent(self, camera: str) -> None:
+        """Nobody waits for anybody here."""
+
+    def waiting(self, camera: str) -> int:
+        """Number of the camera's arrivals that are not taken yet."""
+        return len(self._queues[camera])
+
+    def wake(self) -> None:
+        """Make `take` return."""
+        with self._changed:
+            self._changed.notify_all()
 
 
 class Join:

@@ -113,7 +113,7 @@ class Measurement:
             'received': self._received(),
             'processed': total('processed'),
             'dropped_by_policy': total('dropped_by_policy'),
-            'lost_said_by_middleware': sum(camera.images.lost for camera in cameras),
+            'lost_said_by_middleware': sum(camera.stream.lost for camera in cameras),
             'lost_by_stamp_gaps': sum(camera.missing for camera in cameras),
             'latency_p50_ms': p50,
             'latency_p95_ms': p95,

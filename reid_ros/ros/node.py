@@ -7,13 +7,13 @@ from typing import Any
 
 from reid_ros.config import Config
 from reid_ros.pipeline import Pipeline
-from reid_ros.ros.cameras import Camera
 from reid_ros.ros.eyes import Eyes, visible_images
 from reid_ros.ros.loop import Loop
 from reid_ros.ros.managed import Managed, run
 from reid_ros.ros.outputs import Outputs
 from reid_ros.ros.parameters import check
 from reid_ros.ros.services import Services
+from reid_ros.ros.source import Source
 from reid_ros.ros.target import TargetTopics
 from reid_ros.ros.target_services import TargetServices
 from reid_ros.ros.worker import Worker
@@ -54,7 +54,7 @@ class ReidNode(Managed):
         self.create_timer(LOCKED_S, self._publish_locked, clock=self.steady)
 
     @property
-    def cameras(self) -> Mapping[str, Camera]:
+    def cameras(self) -> Mapping[str, Source]:
         """By name, from activate to deactivate."""
         return self.eyes.cameras if self.eyes is not None else {}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -13,20 +12,25 @@ from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
     from reid_ros.pipeline import Pipeline
-    from reid_ros.ros.node import ReidNode
+    from reid_ros.ros.managed import Managed
 
 
 class Services:
-    """Made once with the node; each answers in words in whichever state the node is."""
+    """Made once with the node; each answers in words in whichever state the node is.
 
-    def __init__(self, node: ReidNode) -> None:
+    Args:
+        node: owns the services.
+        gallery: whether the node has one.
+    """
+
+    def __init__(self, node: Managed, *, gallery: bool = True) -> None:
         self._node = node
         node.create_service(SetBool, '~/enable', self._enable)
-        for name, call in (
-            ('reset_tracks', self._reset_tracks),
-            ('save_gallery', self._save_gallery),
-            ('clear_gallery', self._clear_gallery),
-        ):
+        calls = {'reset_tracks': self._reset_tracks}
+        if gallery:
+            calls['save_gallery'] = self._save_gallery
+            calls['clear_gallery'] = self._clear_gallery
+        for name, call in calls.items():
             node.create_service(Trigger, f'~/{name}', functools.partial(answer, call))
 
     def _enable(self, request: Any, response: Any) -> Any:
@@ -46,13 +50,13 @@ class Services:
         path = self._node.config.gallery.path
         if not path:
             raise ReidError('gallery.path is empty: there is no file to save to')
-        with self._exclusive():
+        with self._node.exclusive():
             pipeline.save()
         return f'{len(pipeline.gallery)} persons saved to {path}'
 
     def _clear_gallery(self) -> str:
         pipeline = self._configured()
-        with self._exclusive():
+        with self._node.exclusive():
             number = pipeline.clear()
         return f'{number} persons forgotten'
 
@@ -60,10 +64,6 @@ class Services:
         if self._node.pipeline is None:
             raise ReidError('the node is not configured: there is no gallery')
         return self._node.pipeline
-
-    def _exclusive(self) -> contextlib.AbstractContextManager[Any]:
-        worker = self._node.worker
-        return worker.lock if worker is not None else contextlib.nullcontext()
 
 
 def answer(call: Callable[[], str], request: Any, response: Any) -> Any:

@@ -102,6 +102,11 @@ class Source:
         self._sized: tuple[int, int] | None = None
         self._others: list[Subscription] = []
 
+    @property
+    def missing(self) -> int:
+        """Images that were lost before they came here, as far as can be told."""
+        return 0
+
     def tend(self, *, hurried: bool = False) -> None:
         """Follow the publishers' QoS; hurried looks only at those that are known not to fit."""
         for subscription in (self.stream, *self._others):
