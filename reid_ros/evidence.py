@@ -21,6 +21,9 @@ from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray
 
 MARGIN = 3.0
 """The best person must be exp(3) = 20 times as likely as the second."""
+CHANGED = 0.05
+"""Chance that somebody who comes back wears other clothes, and that a stranger wears the same."""
+ALIKE = 0.02
 SMALLEST_GALLERY = 10
 """The share of p that one person gets is never more than a tenth, however few are known."""
 
@@ -80,8 +83,83 @@ class Scores:
         return float(1.0 / (1.0 + math.exp(-max(min(value, 700.0), -700.0))))
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one kind of vectors says, of m tracks for n persons.
+
+    Attributes:
+        llr: (m, n) log-likelihood ratio of 'this person' over 'a stranger', nan where unknown.
+        log_p: (m, n) logarithm of the share of strangers that come as close.
+    """
+
+    llr: DoubleArray
+    log_p: DoubleArray
+
+    @staticmethod
+    def of(closeness: Closeness, calibration: Calibration) -> Evidence:
+        """Of cosines; evidence within a camera and across cameras joins as in `scores`."""
+        same = _condition(closeness.same, calibration.same_camera)
+        cross = _condition(closeness.cross, calibration.cross_camera)
+        return Evidence(*_both(*same, *cross))
+
+    @staticmethod
+    def mean(closeness: Closeness, calibration: Calibration, weights: DoubleArray) -> Evidence:
+        """(1, n) the weighted mean over m vectors of one person.
+
+        One lucky pair of crops is to merge nobody.
+        """
+        means = []
+        for cosines, condition in (
+            (closeness.same, calibration.same_camera),
+            (closeness.cross, calibration.cross_camera),
+        ):
+            known = ~np.isnan(cosines)
+            total = weights @ known
+            for values in _condition(cosines, condition):
+                summed = weights @ np.where(known, values, 0.0)
+                mean = np.full(len(total), np.nan)
+                means.append(np.divide(summed, total, out=mean, where=total > 0)[None])
+        return Evidence(*_both(*means))
+
+    @staticmethod
+    def none(rows: int, persons: int) -> Evidence:
+        """Where nothing is known."""
+        return Evidence(np.full((rows, persons), np.nan), np.full((rows, persons), np.nan))
+
+    def with_gait(self, gait: Evidence) -> Evidence:
+        """What looks and gait say together; where gait says nothing of a track, looks alone.
+
+        People change clothes, and wear what others wear: beside gait, looks count as a mixture
+        with these chances, so that they speak neither against nor for anybody without limit. The
+        shares of strangers join as independent ones do (Fisher), of those kinds that speak for
+        the person; where that is one of the two, its share counts twice (Bonferroni).
+        """
+        unknown, walks = np.isnan(self.llr), ~np.isnan(gait.llr)
+        looks = np.where(unknown, 0.0, self.llr)
+        looks = np.logaddexp(looks + math.log1p(-CHANGED), math.log(CHANGED))
+        looks = -np.logaddexp(-looks + math.log1p(-ALIKE), math.log(ALIKE))
+        looks = np.where(unknown, 0.0, looks)
+        with np.errstate(invalid='ignore'):
+            for_looks = np.where(looks > 0, self.log_p, 0.0)
+            for_gait = np.where(gait.llr > 0, gait.log_p, 0.0)
+        total = for_looks + for_gait
+        fisher = total + np.log1p(-total)
+        twice = np.minimum(total + math.log(2.0), 0.0)
+        both = (for_looks < 0) & (for_gait < 0)
+        log_p = np.where(unknown, for_gait, np.where(both, fisher, twice))
+        # Nobody of the same row gains by never having been seen to walk.
+        alone = np.where(walks.any(axis=1, keepdims=True) & ~unknown, looks, self.llr)
+        return Evidence(
+            np.where(walks, looks + gait.llr, alone), np.where(walks, log_p, self.log_p)
+        )
+
+
 def scores(
-    closeness: Closeness, calibration: Calibration, impossible: BoolArray, recent: DoubleArray
+    closeness: Closeness,
+    calibration: Calibration,
+    impossible: BoolArray,
+    recent: DoubleArray,
+    gait: Evidence | None = None,
 ) -> Scores:
     """Calibrated evidence of m tracks for n persons.
 
@@ -95,47 +173,34 @@ def scores(
         calibration: of the network that made them.
         impossible: (m, n) True where a track cannot be a person.
         recent: (m, n) at least 0, how well a person who just left explains the track.
+        gait: what gait says of the same; None = nothing.
     """
-    same = _condition(closeness.same, calibration.same_camera)
-    cross = _condition(closeness.cross, calibration.cross_camera)
-    llr, log_p = _both(*same, *cross)
-    shut = impossible | np.isnan(llr)
-    llr[shut] = -np.inf
-    log_p[shut] = 0.0
-    return Scores(closeness.persons, llr, log_p, _log_share(~shut, recent))
+    found = Evidence.of(closeness, calibration)
+    return joined(closeness.persons, found, impossible, recent, gait)
 
 
-def person_scores(
-    closeness: Closeness, calibration: Calibration, shut: BoolArray, weights: DoubleArray
+def joined(
+    persons: IntArray,
+    looks: Evidence,
+    shut: BoolArray,
+    recent: DoubleArray,
+    gait: Evidence | None = None,
 ) -> Scores:
-    """(1, n) calibrated evidence that the owner of m prototypes is each other person.
-
-    The weighted mean over the prototypes, so that one lucky pair of crops merges nobody. Evidence
-    within a camera and across cameras joins as in `scores`.
+    """The scores of evidence; who is shut out, or of whom nothing is known, gets none.
 
     Args:
-        closeness: cosines of the m prototypes.
-        calibration: of the network that made them.
-        shut: (n,) True where a person cannot be the owner.
-        weights: (m,) of the prototypes, above 0.
+        persons: (n,) numbers.
+        looks: (m, n) what the looks say.
+        shut: (m, n) True where a track cannot be a person.
+        recent: (m, n) at least 0, how well a person who just left explains the track.
+        gait: (m, n) what the gait says; None = nothing.
     """
-    means = []
-    for cosines, condition in (
-        (closeness.same, calibration.same_camera),
-        (closeness.cross, calibration.cross_camera),
-    ):
-        known = ~np.isnan(cosines)
-        total = weights @ known
-        for values in _condition(cosines, condition):
-            summed = weights @ np.where(known, values, 0.0)
-            mean = np.full(len(total), np.nan)
-            means.append(np.divide(summed, total, out=mean, where=total > 0)[None])
-    llr, log_p = _both(*means)
-    closed = shut[None] | np.isnan(llr)
+    found = looks if gait is None else looks.with_gait(gait)
+    llr, log_p = found.llr, found.log_p
+    closed = shut | np.isnan(llr)
     llr[closed] = -np.inf
     log_p[closed] = 0.0
-    share = _log_share(~closed, np.zeros(llr.shape))
-    return Scores(closeness.persons, llr, log_p, share)
+    return Scores(persons, llr, log_p, _log_share(~closed, recent))
 
 
 def _condition(cosines: FloatArray, condition: Condition) -> tuple[DoubleArray, DoubleArray]:

@@ -7,6 +7,7 @@ vector. The second turns the maximum over the newest silhouettes into the vector
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ import numpy as np
 from reid_ros.card import Card
 from reid_ros.config import GaitConfig
 from reid_ros.model import Model
+from reid_ros.pace import Gait as Gait
 from reid_ros.pace import Step, Walk
 from reid_ros.silhouette import LEAST_MASS, SIZE, Silhouettes
-from reid_ros.types import DoubleArray, FloatArray, IntArray, ReidError, Tracks
+from reid_ros.types import DoubleArray, FloatArray, ReidError, Tracks
 
 NS = 1_000_000_000
 REASONS = ('', 'few', 'still', 'gap', 'jump', 'unfit')
@@ -47,33 +49,6 @@ class Seen:
     stamp_ns: int
     tracks: Tracks
     silhouettes: Silhouettes
-
-
-@dataclass(frozen=True, slots=True)
-class Gait:
-    """What one frame adds.
-
-    Attributes:
-        rows: (k,) tracks that got a vector.
-        vectors: (k, d) float32 unit vectors.
-        qualities: (k,) float32, 0 to 1, mean of the silhouettes behind each.
-        since_ns: (k,) int64, stamp of the oldest silhouette behind each.
-        reasons: why each of the n tracks has no vector now: of `REASONS` or
-            `silhouette.REASONS`, '' where enough was seen.
-    """
-
-    rows: IntArray
-    vectors: FloatArray
-    qualities: FloatArray
-    since_ns: IntArray
-    reasons: tuple[str, ...]
-
-    @staticmethod
-    def none(reasons: Sequence[str] = ()) -> Gait:
-        """Of a frame that adds nothing, for these reasons."""
-        empty = np.empty(0, np.int64)
-        nothing = np.empty(0, np.float32)
-        return Gait(empty, nothing.reshape(0, 0), nothing, empty, tuple(reasons))
 
 
 class Gaits:
@@ -110,6 +85,12 @@ class Gaits:
     def card(self) -> Card:
         """Of the network."""
         return self.frames.card
+
+    @property
+    def checksum(self) -> str:
+        """Says which vectors can be compared: of both files."""
+        both = self.frames.checksum + self.head.checksum
+        return hashlib.sha256(both.encode()).hexdigest()
 
     def reset_camera(self, camera: str) -> None:
         """Forget the tracks of one camera."""

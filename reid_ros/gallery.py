@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 
-from reid_ros.types import BoolArray, FloatArray, IntArray, ReidError
+from reid_ros.prototypes import GalleryError as GalleryError
+from reid_ros.prototypes import Prototypes
+from reid_ros.types import FloatArray, IntArray
 
-PROTOTYPES = 8
-"""Most prototypes of a person."""
-NOVEL_COSINE = 0.94
-"""A vector farther than this (20 degrees) from every prototype of its camera founds a new one."""
-HEAVIEST = 20.0
-"""Weight at which a prototype stops growing, so that it goes on following slow changes."""
-
-
-class GalleryError(ReidError):
-    """The gallery cannot do what was asked."""
+Kind = Literal['look', 'gait']
+"""What vectors are of."""
 
 
 @dataclass(slots=True)
@@ -31,7 +26,7 @@ class Person:
         confirmed: False while provisional.
         born_ns: stamp of the first sighting.
         seen_ns: stamp of the last sighting, by camera.
-        crops: how many vectors stand behind the person.
+        crops, walks: how many vectors of looks and of gait stand behind the person.
         never: numbers of persons that were seen beside this one and so cannot be it.
         merged: numbers that turned out to be this person.
     """
@@ -44,6 +39,7 @@ class Person:
     crops: int = 0
     never: set[int] = field(default_factory=set)
     merged: set[int] = field(default_factory=set)
+    walks: int = 0
 
     @property
     def last_ns(self) -> int:
@@ -67,10 +63,7 @@ class Closeness:
 
 
 class Gallery:
-    """Persons with up to eight prototypes each, in one block of memory.
-
-    Prototypes are unit vectors: sequential means of similar vectors of one camera.
-    """
+    """Persons with up to eight prototypes of their looks each, and as many of their gait."""
 
     def __init__(self) -> None:
         self.next_number = 1
@@ -78,12 +71,8 @@ class Gallery:
         self.removed: set[int] = set()
         self._persons: dict[int, Person] = {}
         self._slot: dict[int, int] = {}
-        self._cameras: dict[str, int] = {}
-        self._length = 0
         self._numbers = np.zeros(0, np.int64)
-        self._vectors = np.zeros((0, PROTOTYPES, 0), np.float32)
-        self._weights = np.zeros((0, PROTOTYPES), np.float32)
-        self._camera = np.full((0, PROTOTYPES), -1, np.int64)
+        self._known: dict[Kind, Prototypes] = {'look': Prototypes(), 'gait': Prototypes()}
 
     def __len__(self) -> int:
         return len(self._persons)
@@ -92,6 +81,12 @@ class Gallery:
     def columns(self) -> Mapping[int, int]:
         """The column of each person's number in what `closeness` answers."""
         return self._slot
+
+    @property
+    def numbers(self) -> IntArray:
+        """(n,) of everybody, in the order of what `closeness` answers."""
+        result: IntArray = self._numbers[: len(self._persons)].copy()
+        return result
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self._persons.values())
@@ -128,102 +123,67 @@ class Gallery:
         self._persons[person.number] = person
         self._slot[person.number] = slot
         self._numbers[slot] = person.number
-        self._camera[slot] = -1
-        self._weights[slot] = 0
+        for known in self._known.values():
+            known.empty(slot)
         self.changed.add(person.number)
         self.next_number = max(self.next_number, person.number + 1)
 
-    def expect(self, length: int) -> None:
+    def expect(self, length: int, kind: Kind = 'look') -> None:
         """Take vectors of this length from now on.
 
         Raises:
             GalleryError: the gallery holds vectors of another length.
         """
-        if self._length == length:
-            return
-        if self._length:
-            raise GalleryError(
-                f'a vector of {length} numbers does not fit a gallery of {self._length}: clear it '
-                "with 'reid_ros gallery clear' or use the model it was filled with"
-            )
-        self._length = length
-        self._vectors = np.zeros((len(self._numbers), PROTOTYPES, length), np.float32)
+        self._known[kind].expect(length)
 
-    def learn(self, number: int, vector: FloatArray, camera: str, weight: float) -> None:
+    def learn(
+        self, number: int, vector: FloatArray, camera: str, weight: float, kind: Kind = 'look'
+    ) -> None:
         """Let a unit vector, seen by a camera, count for a person.
 
         It joins the nearest prototype of that camera, or founds one where it is new; where no
         place is left, the two most alike prototypes become one.
         """
-        self.expect(len(vector))
-        slot = self._slot[number]
-        place = self._camera_number(camera)
-        vectors, cameras = self._vectors[slot], self._camera[slot]
-        self._persons[number].crops += 1
+        known, person = self._known[kind], self._persons[number]
+        known.expect(len(vector))
+        if kind == 'look':
+            person.crops += 1
+        else:
+            person.walks += 1
         self.changed.add(number)
-        mine = np.flatnonzero(cameras == place)
-        if len(mine):
-            cosines = vectors[mine] @ vector
-            nearest = int(np.argmax(cosines))
-            if cosines[nearest] >= NOVEL_COSINE:
-                self._join(slot, int(mine[nearest]), vector, weight)
-                return
-        free = np.flatnonzero(cameras < 0)
-        row = int(free[0]) if len(free) else self._freed(slot)
-        vectors[row] = vector
-        self._weights[slot, row] = weight
-        cameras[row] = place
+        known.learn(self._slot[number], vector, camera, weight)
 
-    def prototypes(self, number: int) -> list[tuple[str, float, FloatArray]]:
+    def prototypes(self, number: int, kind: Kind = 'look') -> list[tuple[str, float, FloatArray]]:
         """(camera, weight, unit vector) of each prototype of a person."""
-        slot = self._slot[self[number].number]
-        names = {i: name for name, i in self._cameras.items()}
-        return [
-            (names[int(place)], float(self._weights[slot, row]), self._vectors[slot, row].copy())
-            for row, place in enumerate(self._camera[slot])
-            if place >= 0
-        ]
+        return self._known[kind].of(self._slot[self[number].number])
 
-    def restore(self, number: int, prototypes: Iterable[tuple[str, float, FloatArray]]) -> None:
+    def restore(
+        self,
+        number: int,
+        prototypes: Iterable[tuple[str, float, FloatArray]],
+        kind: Kind = 'look',
+    ) -> None:
         """Give a person the prototypes that `prototypes` returned."""
-        slot = self._slot[number]
-        for row, (camera, weight, vector) in enumerate(list(prototypes)[:PROTOTYPES]):
-            self.expect(len(vector))
-            self._vectors[slot, row] = vector
-            self._weights[slot, row] = weight
-            self._camera[slot, row] = self._camera_number(camera)
+        self._known[kind].restore(self._slot[number], prototypes)
 
-    def closeness(self, vectors: FloatArray, cameras: Sequence[str]) -> Closeness:
+    def closeness(
+        self, vectors: FloatArray, cameras: Sequence[str], kind: Kind = 'look'
+    ) -> Closeness:
         """How close (m, d) unit vectors, each seen by the camera of its row, are to everyone."""
-        n = len(self._persons)
-        numbers = self._numbers[:n].copy()
-        if not n or not self._length:
-            nothing = np.full((len(vectors), n), np.nan, np.float32)
-            return Closeness(numbers, nothing, nothing)
-        self.expect(vectors.shape[1])
-        block = self._vectors[:n].reshape(n * PROTOTYPES, self._length)
-        cosines = (vectors @ block.T).reshape(len(vectors), n, PROTOTYPES)
-        places = np.array([self._cameras.get(camera, -2) for camera in cameras])
-        own = self._camera[:n][None] == places[:, None, None]
-        other = (self._camera[:n] >= 0)[None] & ~own
-        return Closeness(numbers, _best(cosines, own), _best(cosines, other))
+        numbers = self.numbers
+        return Closeness(numbers, *self._known[kind].closeness(len(numbers), vectors, cameras))
 
     def own_closeness(
-        self, vectors: FloatArray, cameras: Sequence[str], numbers: Sequence[int]
+        self,
+        vectors: FloatArray,
+        cameras: Sequence[str],
+        numbers: Sequence[int],
+        kind: Kind = 'look',
     ) -> Closeness:
         """(m, 1) how close each vector is to the one person whose number stands in its row."""
-        self.expect(vectors.shape[1])
         slots = [self._slot[number] for number in numbers]
-        cosines = np.einsum('md,mpd->mp', vectors, self._vectors[slots])
-        places = np.array([self._cameras.get(camera, -2) for camera in cameras])
-        camera = self._camera[slots]
-        own = camera == places[:, None]
-        other = (camera >= 0) & ~own
-        return Closeness(
-            np.zeros(1, np.int64),
-            _best(cosines[:, None], own[:, None]),
-            _best(cosines[:, None], other[:, None]),
-        )
+        found = self._known[kind].own(slots, vectors, cameras)
+        return Closeness(np.zeros(1, np.int64), *found)
 
     def confirm(self, number: int) -> None:
         """Turn a provisional person into a confirmed one."""
@@ -267,9 +227,11 @@ class Gallery:
             raise GalleryError(
                 f'persons {into} and {gone} were seen at the same time and so are two people'
             )
-        for camera, weight, vector in self.prototypes(gone):
-            self.learn(into, vector, camera, weight)
-        person.crops += other.crops - len(self.prototypes(gone))
+        crops, walks = person.crops + other.crops, person.walks + other.walks
+        for kind in self._known:
+            for camera, weight, vector in self.prototypes(gone, kind):
+                self.learn(into, vector, camera, weight, kind)
+        person.crops, person.walks = crops, walks
         person.born_ns = min(person.born_ns, other.born_ns)
         for camera, stamp in other.seen_ns.items():
             person.seen_ns[camera] = max(stamp, person.seen_ns.get(camera, stamp))
@@ -296,10 +258,9 @@ class Gallery:
         if slot != last:
             moved = int(self._numbers[last])
             self._slot[moved] = slot
-            for block in (self._numbers, self._vectors, self._weights, self._camera):
-                block[slot] = block[last]
-        self._vectors[last] = 0
-        self._camera[last] = -1
+            self._numbers[slot] = self._numbers[last]
+        for known in self._known.values():
+            known.move(slot, last)
         self.changed.discard(number)
         self.removed.add(number)
 
@@ -307,42 +268,13 @@ class Gallery:
         """Forget everybody; vectors of any length may follow."""
         for number in list(self._persons):
             self.forget(number)
-        self._length = 0
+        for known in self._known.values():
+            known.length = 0
 
     def _grow(self, size: int) -> None:
         n = len(self._persons)
-        for name in ('_numbers', '_vectors', '_weights', '_camera'):
-            old = getattr(self, name)
-            new = np.zeros((size, *old.shape[1:]), old.dtype)
-            new[:n] = old[:n]
-            setattr(self, name, new)
-
-    def _camera_number(self, camera: str) -> int:
-        return self._cameras.setdefault(camera, len(self._cameras))
-
-    def _join(self, slot: int, row: int, vector: FloatArray, weight: float) -> None:
-        total = min(float(self._weights[slot, row]), HEAVIEST)
-        mean = self._vectors[slot, row] * total + vector * weight
-        self._vectors[slot, row] = mean / max(float(np.linalg.norm(mean)), 1e-12)
-        self._weights[slot, row] = total + weight
-
-    def _freed(self, slot: int) -> int:
-        """The row that is free once the two most alike prototypes are one.
-
-        Two of one camera where any camera has two, so that no camera is forgotten for another.
-        """
-        vectors, cameras = self._vectors[slot], self._camera[slot]
-        cosines = vectors @ vectors.T
-        alike = cameras[:, None] == cameras[None]
-        pairs = np.triu(np.ones_like(alike), 1)
-        usable = pairs & alike if (pairs & alike).any() else pairs
-        kept, freed = divmod(int(np.argmax(np.where(usable, cosines, -2.0))), PROTOTYPES)
-        self._join(slot, kept, vectors[freed].copy(), float(self._weights[slot, freed]))
-        return freed
-
-
-def _best(cosines: FloatArray, mask: BoolArray) -> FloatArray:
-    best = np.where(mask, cosines, np.float32(-2.0)).max(axis=2)
-    best[best < -1.5] = np.nan
-    result: FloatArray = best
-    return result
+        numbers = np.zeros(size, np.int64)
+        numbers[:n] = self._numbers[:n]
+        self._numbers = numbers
+        for known in self._known.values():
+            known.grow(size, n)

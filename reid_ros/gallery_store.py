@@ -12,14 +12,14 @@ from types import TracebackType
 
 import numpy as np
 
-from reid_ros.gallery import Gallery, GalleryError, Person
+from reid_ros.gallery import Gallery, GalleryError, Kind, Person
 
 try:
     import fcntl
 except ImportError:  # not a POSIX system: nobody guards the file there
     fcntl = None  # type: ignore[assignment]
 
-VERSION = 1
+VERSION = 2
 _TABLES = """
 CREATE TABLE about (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE person (
@@ -31,6 +31,21 @@ CREATE TABLE prototype (
     camera TEXT NOT NULL, weight REAL NOT NULL, vector BLOB NOT NULL);
 CREATE INDEX prototype_number ON prototype (number);
 """
+# What version 2 added.
+_GAIT = """
+ALTER TABLE person ADD COLUMN walks INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE gait (
+    number INTEGER NOT NULL REFERENCES person ON DELETE CASCADE,
+    camera TEXT NOT NULL, weight REAL NOT NULL, vector BLOB NOT NULL);
+CREATE INDEX gait_number ON gait (number);
+"""
+_OF: tuple[tuple[Kind, str], ...] = (('look', 'prototype'), ('gait', 'gait'))
+"""Which table holds vectors of which kind."""
+_ABOUT: dict[Kind, tuple[str, str, str]] = {
+    'look': ('model', 'length', 'sha256'),
+    'gait': ('gait_model', 'gait_length', 'gait_sha256'),
+}
+"""Under which keys the model of each kind stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +70,15 @@ class GalleryStore:
     (`secure_delete`), and the log is emptied when the file is closed.
     """
 
-    def __init__(self, path: str | Path, model: ModelId | None = None) -> None:
+    def __init__(
+        self, path: str | Path, model: ModelId | None = None, gait: ModelId | None = None
+    ) -> None:
         """Open or make the file.
 
         Args:
             path: of the file; its folder is made where it is missing.
             model: the model whose vectors will be stored; None takes what the file holds.
+            gait: the same of gait.
 
         Raises:
             GalleryError: not a gallery, of another model, of a newer version, in use by another
@@ -79,7 +97,7 @@ class GalleryStore:
             why = error.strerror if isinstance(error, OSError) else error
             raise GalleryError(f'gallery {self.path}: {why}') from error
         try:
-            self._prepare(model)
+            self._prepare(model, gait)
         except sqlite3.DatabaseError as error:
             self._abandon()
             raise GalleryError(
@@ -103,10 +121,19 @@ class GalleryStore:
     @property
     def model(self) -> ModelId | None:
         """The model whose vectors the file holds; None while it holds none."""
+        return self._held('look')
+
+    @property
+    def gait(self) -> ModelId | None:
+        """The model whose gait vectors the file holds; None while it holds none."""
+        return self._held('gait')
+
+    def _held(self, kind: Kind) -> ModelId | None:
         about = dict(self._db.execute('SELECT key, value FROM about'))
-        if not {'model', 'length', 'sha256'} <= about.keys():
+        name, length, checksum = _ABOUT[kind]
+        if not {name, length, checksum} <= about.keys():
             return None
-        return ModelId(about['model'], int(about['length']), about['sha256'])
+        return ModelId(about[name], int(about[length]), about[checksum])
 
     def load(self, gallery: Gallery) -> None:
         """Put everybody in the file into an empty gallery.
@@ -123,10 +150,11 @@ class GalleryStore:
 
     def _load(self, gallery: Gallery) -> None:
         for row in self._db.execute(
-            'SELECT number, name, confirmed, born_ns, seen_ns, crops, never, merged FROM person'
+            'SELECT number, name, confirmed, born_ns, seen_ns, crops, never, merged, walks'
+            ' FROM person'
             ' ORDER BY number'
         ):
-            number, name, confirmed, born, seen, crops, never, merged = row
+            number, name, confirmed, born, seen, crops, never, merged, walks = row
             gallery.insert(
                 Person(
                     number,
@@ -137,19 +165,16 @@ class GalleryStore:
                     crops,
                     set(json.loads(never)),
                     set(json.loads(merged)),
+                    walks,
                 )
             )
-            gallery.restore(
-                number,
-                (
-                    (camera, weight, np.frombuffer(vector, np.float32))
-                    for camera, weight, vector in self._db.execute(
-                        'SELECT camera, weight, vector FROM prototype WHERE number = ?'
-                        ' ORDER BY rowid',
-                        (number,),
-                    )
-                ),
-            )
+            for kind, table in _OF:
+                found = self._db.execute(
+                    f'SELECT camera, weight, vector FROM {table} WHERE number = ? ORDER BY rowid',
+                    (number,),
+                )
+                vectors = ((camera, w, np.frombuffer(v, np.float32)) for camera, w, v in found)
+                gallery.restore(number, vectors, kind)
         following = self._db.execute("SELECT value FROM about WHERE key = 'next'").fetchone()
         if following:
             gallery.next_number = max(gallery.next_number, int(following[0]))
@@ -197,7 +222,7 @@ class GalleryStore:
     def _write(self, gallery: Gallery, person: Person) -> None:
         self._db.execute('DELETE FROM person WHERE number = ?', (person.number,))
         self._db.execute(
-            'INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+            'INSERT INTO person VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
             (
                 person.number,
                 person.name,
@@ -207,17 +232,19 @@ class GalleryStore:
                 person.crops,
                 json.dumps(sorted(person.never)),
                 json.dumps(sorted(person.merged)),
+                person.walks,
             ),
         )
-        self._db.executemany(
-            'INSERT INTO prototype VALUES (?, ?, ?, ?)',
-            [
-                (person.number, camera, weight, vector.astype(np.float32).tobytes())
-                for camera, weight, vector in gallery.prototypes(person.number)
-            ],
-        )
+        for kind, table in _OF:
+            self._db.executemany(
+                f'INSERT INTO {table} VALUES (?, ?, ?, ?)',
+                [
+                    (person.number, camera, weight, vector.astype(np.float32).tobytes())
+                    for camera, weight, vector in gallery.prototypes(person.number, kind)
+                ],
+            )
 
-    def _prepare(self, model: ModelId | None) -> None:
+    def _prepare(self, model: ModelId | None, gait: ModelId | None) -> None:
         with self.path.open('rb') as file:
             # SQLite takes a file of a few bytes for an empty one, and overwrites it.
             if file.read(16) not in (b'', b'SQLite format 3\0'):
@@ -239,14 +266,18 @@ class GalleryStore:
         db.execute('PRAGMA journal_mode = WAL')
         db.execute('PRAGMA synchronous = NORMAL')
         if version == 0:
-            db.executescript(f'BEGIN; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;')
+            db.executescript(f'BEGIN; {_TABLES} {_GAIT} PRAGMA user_version = {VERSION}; COMMIT;')
+        elif version < VERSION:
+            db.executescript(f'BEGIN; {_GAIT} PRAGMA user_version = {VERSION}; COMMIT;')
         if model is not None:
-            self._claim(model)
+            self._claim(model, 'look')
+        if gait is not None:
+            self._claim(gait, 'gait')
 
-    def _claim(self, model: ModelId) -> None:
+    def _claim(self, model: ModelId, kind: Kind) -> None:
         """Note the model of the vectors, or refuse it where the file holds another's."""
-        held = self.model
-        people = self._db.execute('SELECT count(*) FROM person').fetchone()[0]
+        held = self._held(kind)
+        people = self._people(kind)
         if held is not None and held != model and people:
             raise GalleryError(
                 f'gallery {self.path} holds {people} persons by {held.name} '
@@ -260,12 +291,16 @@ class GalleryStore:
         self._db.executemany(
             'INSERT OR REPLACE INTO about VALUES (?, ?)',
             [
-                ('model', model.name),
-                ('length', str(model.length)),
-                ('sha256', model.sha256),
+                (key, str(value))
+                for key, value in zip(_ABOUT[kind], (model.name, model.length, model.sha256))
             ],
         )
         self._db.execute('COMMIT')
+
+    def _people(self, kind: Kind) -> int:
+        wanted = 'FROM person' if kind == 'look' else 'FROM gait'
+        row = self._db.execute(f'SELECT count(DISTINCT number) {wanted}').fetchone()
+        return int(row[0])
 
     def _locked(self) -> int:
         lock = os.open(f'{self.path}.lock', os.O_RDWR | os.O_CREAT, 0o600)

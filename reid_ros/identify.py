@@ -16,6 +16,7 @@ from reid_ros.likeness import Likeness
 from reid_ros.scene import ODD, Observation, Scene, SeenTrack
 from reid_ros.topology import Topology
 from reid_ros.types import BoolArray, Event, EventKind, FloatArray, UInt32Array
+from reid_ros.walkers import KNOWN_VECTORS, LEARN_VECTORS, Walkers
 
 NS = 1_000_000_000
 DECIDE_CROPS = 3
@@ -42,11 +43,15 @@ class Identities:
         persons: (n,) uint32, 0 = undecided.
         scores: (n,) float32 probability.
         confirmed: (n,) bool.
+        gait_persons: (n,) uint32, by gait alone, 0 = undecided.
+        gait_scores: (n,) float32, their probability.
     """
 
     persons: UInt32Array
     scores: FloatArray
     confirmed: BoolArray
+    gait_persons: UInt32Array
+    gait_scores: FloatArray
 
 
 class Identifier:
@@ -62,12 +67,15 @@ class Identifier:
         topology: Topology,
         config: IdentityConfig,
         keep: GalleryConfig,
+        gait: Calibration | None = None,
     ) -> None:
+        """Decide by these calibrations; gait None: its vectors are left aside."""
         self.gallery = gallery
         self.config = config
         self.keep = keep
         self.scene = Scene(gallery, topology)
-        self._likeness = Likeness(gallery, self.scene, calibration)
+        self._likeness = Likeness(gallery, self.scene, calibration, gait)
+        self._walkers = Walkers(gallery, self.scene, self._likeness)
         self._events: list[Event] = []
         self._swept_ns: int | None = None
 
@@ -79,6 +87,11 @@ class Identifier:
                 self._lost(track, observation.stamp_ns)
         for observation in observations:
             self.scene.forbid(observation.camera, observation.stamp_ns)
+        for observation in observations:
+            if observation.gait is not None and len(observation.gait.rows):
+                self._walkers.recognise(
+                    observation.camera, self.config.false_accept, observation.stamp_ns
+                )
         for observation in observations:
             self._decide(observation.camera, observation.stamp_ns)
         for observation in observations:
@@ -111,8 +124,7 @@ class Identifier:
         ready = [t for t in unbound if self._is_due(t)]
         found: dict[int, Match] = {}
         if ready and len(self.gallery):
-            vectors = np.stack([track.mean() for track in ready])
-            result = self._likeness.of_tracks(ready, vectors, stamp_ns)
+            result = self._likeness.of_tracks(ready, _looks(ready), stamp_ns)
             for row, match in enumerate(matches(result, self.config.false_accept)):
                 found[ready[row].number] = match
                 if self._likeness.settled(result, match, self.config.false_accept, stamp_ns):
@@ -125,6 +137,8 @@ class Identifier:
 
     def _is_due(self, track: SeenTrack) -> bool:
         """True where there is enough to compare a track by, or no more can be waited for."""
+        if track.walk.fresh is not None:
+            return True
         if track.total is None:
             return False
         if track.count >= DECIDE_CROPS and track.weight >= DECIDE_WEIGHT:
@@ -191,6 +205,9 @@ class Identifier:
             for track, llr in zip(fresh, self._own_llr(fresh)):
                 if track.person in self.gallery:
                     self._check(track, llr, stamp_ns)
+        walked = [t for t in bound if t.walk.fresh is not None and t.person in self.gallery]
+        if walked:
+            self._walk(walked, stamp_ns)
         for track in bound:
             if track.person and not self.gallery[track.person].confirmed:
                 self._confirm(track, stamp_ns)
@@ -226,9 +243,24 @@ class Identifier:
             self.gallery.learn(track.person, track.fresh, track.camera, track.fresh_quality)
         self._join(track, stamp_ns)
 
+    def _walk(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> None:
+        """Learn how bound tracks walk; split and merge where that says so."""
+        learnt, strange = self._walkers.check(tracks)
+        for track in learnt:
+            walks = track.walk.count - LEARN_VECTORS
+            if track.person in self.gallery and (walks < 3 or walks % 8 == 0):
+                self._join(track, stamp_ns)
+        for track in strange:
+            if track.person in self.gallery:
+                walk = track.walk.again()
+                track.walk = walk
+                self._leave(track, stamp_ns)
+                track.walk = walk  # it was their walk that told who they are not
+
     def _leave(self, track: SeenTrack, stamp_ns: int) -> None:
         """Split off a track that was swapped: it looks like another, or long unlike its person."""
-        found = self._likeness.of_tracks([track], track.latest()[None], stamp_ns)
+        looks = track.latest()[None] if track.recent else _looks([track])
+        found = self._likeness.of_tracks([track], looks, stamp_ns)
         own = self.gallery.columns[track.person]
         accepted = found.accepted(self.config.false_accept)[0]
         accepted[own] = False
@@ -241,17 +273,17 @@ class Identifier:
             score = found.probability(0, best)
             track.restart()
             self._bind(track, int(found.persons[best]), score, margin, stamp_ns)
-        elif (
-            track.odd >= GIVE_UP_ODD
-            and stamp_ns - track.odd_ns >= NS
-            and found.llr[0, own] < ODD_LLR
+        elif found.llr[0, own] < ODD_LLR and (
+            track.walk.total is not None
+            or (track.odd >= GIVE_UP_ODD and stamp_ns - track.odd_ns >= NS)
         ):
             track.restart()
 
     def _join(self, track: SeenTrack, stamp_ns: int) -> None:
         """Merge the track's person with another who turns out to be the same."""
         person = self.gallery[track.person]
-        if person.crops < CONFIRM_CROPS or (person.confirmed and track.count % 8):
+        walked = track.walk.fresh is not None and person.walks >= KNOWN_VECTORS
+        if not walked and (person.crops < CONFIRM_CROPS or (person.confirmed and track.count % 8)):
             return
         found = self._likeness.of_person(person.number)
         match = matches(found, self.config.false_accept)[0] if found else None
@@ -273,7 +305,9 @@ class Identifier:
 
     def _confirm(self, track: SeenTrack, stamp_ns: int) -> None:
         person = self.gallery[track.person]
-        if person.confirmed or person.crops < CONFIRM_CROPS:
+        if person.confirmed:
+            return
+        if person.crops < CONFIRM_CROPS and person.walks < KNOWN_VECTORS:
             return
         if (stamp_ns - person.born_ns) / NS >= self.config.confirm_s:
             self.gallery.confirm(person.number)
@@ -332,14 +366,32 @@ class Identifier:
 
     def _answer(self, observation: Observation) -> Identities:
         persons, values, confirmed = [], [], []
+        walkers, sure = [], []
         for number in observation.tracks.ids.tolist():
             track = self.scene.track(observation.camera, number)
             known = track is not None and track.person in self.gallery
             persons.append(track.person if track is not None and known else 0)
             values.append(track.score if track is not None and known else 0.0)
             confirmed.append(known and self.gallery[persons[-1]].confirmed)
+            walker = track is not None and track.walk.person in self.gallery
+            walkers.append(track.walk.person if track is not None and walker else 0)
+            sure.append(track.walk.score if track is not None and walker else 0.0)
         return Identities(
             np.array(persons, np.uint32),
             np.array(values, np.float32),
             np.array(confirmed, np.bool_),
+            np.array(walkers, np.uint32),
+            np.array(sure, np.float32),
         )
+
+
+def _looks(tracks: Sequence[SeenTrack]) -> FloatArray:
+    """(m, d) mean vectors of the tracks' looks, nan where there is none."""
+    known = {row: track.mean() for row, track in enumerate(tracks) if track.total is not None}
+    length = len(next(iter(known.values()))) if known else 0
+    if len(known) == len(tracks):
+        return np.stack(list(known.values()))
+    result = np.full((len(tracks), length), np.nan, np.float32)
+    for row, vector in known.items():
+        result[row] = vector
+    return result

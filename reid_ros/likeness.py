@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from reid_ros.calibration import Calibration
-from reid_ros.evidence import Match, Scores, person_scores, scores
-from reid_ros.gallery import Gallery
+from reid_ros.evidence import Evidence, Match, Scores, joined, scores
+from reid_ros.gallery import Gallery, Kind
 from reid_ros.scene import Scene, SeenTrack
 from reid_ros.types import DoubleArray, FloatArray
 
@@ -22,20 +22,74 @@ HEAVIEST = 3.0
 class Likeness:
     """Scores against everybody in the gallery."""
 
-    def __init__(self, gallery: Gallery, scene: Scene, calibration: Calibration) -> None:
+    def __init__(
+        self,
+        gallery: Gallery,
+        scene: Scene,
+        calibration: Calibration,
+        gait: Calibration | None = None,
+    ) -> None:
+        """Compare by looks, and by gait where there is a calibration of its vectors."""
         self._gallery = gallery
         self._scene = scene
         self._calibration = calibration
+        self._gait = gait
 
     def of_tracks(self, tracks: Sequence[SeenTrack], vectors: FloatArray, stamp_ns: int) -> Scores:
-        """(m, n) evidence of tracks' vectors and places for everybody they can be."""
+        """(m, n) evidence of tracks' vectors, gait and places for everybody they can be.
+
+        Args:
+            tracks: of one moment.
+            vectors: (m, d) of their looks, nan where there is none.
+            stamp_ns: the moment.
+        """
         found = scores(
             self._gallery.closeness(vectors, [track.camera for track in tracks]),
             self._calibration,
             self._scene.impossible(tracks, stamp_ns),
             self._scene.recent(tracks),
+            self._walks(tracks),
         )
         return found.beside(self._scene.meeting(tracks, stamp_ns))
+
+    def of_walks(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> Scores | None:
+        """(m, n) evidence of tracks' gait alone; None where there is none."""
+        found = self._walks(tracks)
+        if found is None:
+            return None
+        persons = self._gallery.numbers
+        shut = self._scene.impossible(tracks, stamp_ns)
+        return joined(persons, found, shut, np.zeros(shut.shape))
+
+    def own_walks(self, tracks: Sequence[SeenTrack]) -> DoubleArray:
+        """(m,) log-likelihood ratio of each track's new gait vector for its person, or nan."""
+        if self._gait is None:
+            return np.full(len(tracks), np.nan)
+        found = self._gallery.own_closeness(
+            np.stack([t.walk.fresh for t in tracks if t.walk.fresh is not None]),
+            [t.camera for t in tracks],
+            [t.person for t in tracks],
+            'gait',
+        )
+        result: DoubleArray = Evidence.of(found, self._gait).llr[:, 0]
+        return result
+
+    def _walks(self, tracks: Sequence[SeenTrack]) -> Evidence | None:
+        """(m, n) what the tracks' gait says; None where it says nothing."""
+        known = [row for row, track in enumerate(tracks) if track.walk.total is not None]
+        if self._gait is None or not known:
+            return None
+        some = [tracks[row] for row in known]
+        found = Evidence.of(
+            self._gallery.closeness(
+                np.stack([t.walk.mean() for t in some]), [t.camera for t in some], 'gait'
+            ),
+            self._gait,
+        )
+        llr = np.full((len(tracks), found.llr.shape[1]), np.nan)
+        log_p = llr.copy()
+        llr[known], log_p[known] = found.llr, found.log_p
+        return Evidence(llr, log_p)
 
     def own(self, tracks: Sequence[SeenTrack]) -> Scores:
         """(m, 1) evidence of each track's new vector for the person it is taken for."""
@@ -64,20 +118,33 @@ class Likeness:
 
     def of_person(self, number: int) -> Scores | None:
         """(1, n) evidence that one person is each other: all prototypes, and where both stand."""
-        prototypes = self._gallery.prototypes(number)
-        if not prototypes or len(self._gallery) < 2:
+        if len(self._gallery) < 2:
             return None
-        vectors = np.stack([vector for _, _, vector in prototypes])
-        found = self._gallery.closeness(vectors, [camera for camera, _, _ in prototypes])
-        weights = np.array([min(weight, HEAVIEST) for _, weight, _ in prototypes])
-        shut = np.array([not self._mergeable(number, n) for n in found.persons.tolist()])
-        result = person_scores(found, self._calibration, shut, weights)
+        looks = self._means(number, 'look', self._calibration)
+        gait = None if self._gait is None else self._means(number, 'gait', self._gait)
+        if looks is None and gait is None:
+            return None
+        persons = self._gallery.numbers
+        if looks is None:
+            looks = Evidence.none(1, len(persons))
+        shut = np.array([not self._mergeable(number, n) for n in persons.tolist()])
+        result = joined(persons, looks, shut[None], np.zeros(looks.llr.shape), gait)
         mine = [track for track in self._scene.visible() if track.person == number]
         if not mine:
             return result
         met = self._scene.meeting(mine, max(track.seen_ns for track in mine))
         strongest = np.abs(met).argmax(axis=0)
         return result.beside(met[strongest, np.arange(met.shape[1])][None])
+
+    def _means(self, number: int, kind: Kind, calibration: Calibration) -> Evidence | None:
+        """(1, n) what one person's prototypes say of everybody; None where there are none."""
+        prototypes = self._gallery.prototypes(number, kind)
+        if not prototypes:
+            return None
+        vectors = np.stack([vector for _, _, vector in prototypes])
+        cameras = [camera for camera, _, _ in prototypes]
+        weights = np.array([min(weight, HEAVIEST) for _, weight, _ in prototypes])
+        return Evidence.mean(self._gallery.closeness(vectors, cameras, kind), calibration, weights)
 
     def _mergeable(self, first: int, second: int) -> bool:
         if first == second or second in self._gallery[first].never:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from reid_ros.types import BoolArray, DoubleArray, FloatArray, UInt8Array
+from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray, UInt8Array
 
 NS = 1_000_000_000
 CYCLE_S = 0.8
@@ -38,6 +38,33 @@ BUST = 32
 """Rows of the upper half of a silhouette."""
 ALIKE_S = 0.3
 """Longest time between two such."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gait:
+    """What one frame adds.
+
+    Attributes:
+        rows: (k,) tracks that got a vector.
+        vectors: (k, d) float32 unit vectors.
+        qualities: (k,) float32, 0 to 1, mean of the silhouettes behind each.
+        since_ns: (k,) int64, stamp of the oldest silhouette behind each.
+        reasons: why each of the n tracks has no vector now: those of
+            silhouettes and of walks, '' where enough was seen.
+    """
+
+    rows: IntArray
+    vectors: FloatArray
+    qualities: FloatArray
+    since_ns: IntArray
+    reasons: tuple[str, ...]
+
+    @staticmethod
+    def none(reasons: Sequence[str] = ()) -> Gait:
+        """Of a frame that adds nothing, for these reasons."""
+        empty = np.empty(0, np.int64)
+        nothing = np.empty(0, np.float32)
+        return Gait(empty, nothing.reshape(0, 0), nothing, empty, tuple(reasons))
 
 
 class Newest:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import onnxruntime
 
-from reid_ros import __version__, card
+from reid_ros import __version__, loading
 from reid_ros.calibration import CAUTIOUS, Calibration
-from reid_ros.colour import Colour
 from reid_ros.config import Config, ConfigError
 from reid_ros.detect import Detector
 from reid_ros.embed import Embedder, Encoder
 from reid_ros.gallery import Gallery, GalleryError
-from reid_ros.gallery_store import GalleryStore, ModelId
+from reid_ros.gallery_store import GalleryStore
 from reid_ros.identify import Identifier, Identities
-from reid_ros.model import Model
 from reid_ros.scene import Observation
-from reid_ros.sight import Clock, Sight
+from reid_ros.sight import Clock, Sight, Walks
 from reid_ros.topology import Topology
 from reid_ros.types import Frame, Moment, Sightings
 
@@ -41,6 +38,8 @@ class Pipeline:
         gallery: Gallery | None = None,
         store: GalleryStore | None = None,
         calibration: Calibration = CAUTIOUS,
+        walks: Walks | None = None,
+        gait_calibration: Calibration | None = None,
     ) -> None:
         """A pipeline of ready parts; `load` makes them from the settings.
 
@@ -48,11 +47,14 @@ class Pipeline:
             detector: None where every frame brings its own detections.
             embedder: None tracks people without recognising them.
             store: file behind the gallery; the pipeline saves and closes it.
+            calibration: of the embedder's vectors.
+            walks: sees how people walk; None leaves gait aside.
+            gait_calibration: of the gait vectors.
 
         `observations` holds what the last step learnt, vectors included.
         """
         self.config = config
-        self.sight = Sight(config, detector, embedder)
+        self.sight = Sight(config, detector, embedder, walks)
         self.calibration = calibration
         self.gallery = Gallery() if gallery is None else gallery
         self.save_error = ''
@@ -66,6 +68,7 @@ class Pipeline:
             Topology(config.topology, config.camera_names),
             config.identity,
             config.gallery,
+            gait_calibration,
         )
 
     @staticmethod
@@ -75,35 +78,31 @@ class Pipeline:
         Raises:
             ReidError: a model, card, calibration or gallery that is missing or does not fit.
         """
-        detector = embedder = None
-        calibration = CAUTIOUS
-        identity: ModelId | None = None
-        if config.model.detector != 'none':
-            detector = Detector(_model(config, config.model.detector, 'detector'), config.detect)
-        if config.model.appearance != 'none':
-            model = _encoder(config)
-            embedder = Embedder(model)
-            identity = ModelId(model.card.name, model.card.output.vector, model.checksum)
-            if config.identity.calibration:
-                calibration = Calibration.read(config.identity.calibration)
-            elif model.card.calibration:
-                where = f'card of {model.card.name}'
-                calibration = Calibration.from_json(model.card.calibration, where)
+        parts = loading.parts(config)
         gallery, store = Gallery(), None
         if config.gallery.path:
-            if identity is None:
+            if parts.looks_id is None and parts.gait_id is None:
                 raise ConfigError(
-                    'gallery.path is set but model.appearance is "none": without vectors there is '
-                    'nothing to keep; set a model or leave gallery.path empty'
+                    'gallery.path is set but model.appearance and model.gait are "none": without '
+                    'vectors there is nothing to keep; set a model or leave gallery.path empty'
                 )
-            store = GalleryStore(config.gallery.path, identity)
+            store = GalleryStore(config.gallery.path, parts.looks_id, parts.gait_id)
             try:
                 store.load(gallery)
             except BaseException:
                 store.close()
                 raise
         try:
-            return Pipeline(config, detector, embedder, gallery, store, calibration)
+            return Pipeline(
+                config,
+                parts.detector,
+                parts.embedder,
+                gallery,
+                store,
+                parts.calibration,
+                parts.walks,
+                parts.gait_calibration,
+            )
         except BaseException:
             if store is not None:
                 store.close()
@@ -177,7 +176,11 @@ class Pipeline:
     def configure(self, config: Config) -> None:
         """Take over the settings that may change live; the others keep their values."""
         self.config = dataclasses.replace(
-            self.config, identity=config.identity, gallery=config.gallery, track=config.track
+            self.config,
+            identity=config.identity,
+            gallery=config.gallery,
+            track=config.track,
+            gait=config.gait,
         )
         self._identifier.config = config.identity
         self._identifier.keep = config.gallery
@@ -206,10 +209,27 @@ class Pipeline:
                 result[f'{kind}_provider'] = model.provider
                 if model.fallback_reason:
                     result[f'{kind}_fallback'] = model.fallback_reason
+        result.update(self._walk_facts())
         if self._store is not None:
             result['gallery'] = str(self._store.path)
         if self.save_error:
             result['gallery_error'] = self.save_error
+        return result
+
+    def _walk_facts(self) -> Mapping[str, str]:
+        """The networks of gait, and of each camera how often which reason stood against it."""
+        walks = self.sight.walks
+        if walks is None:
+            return {}
+        result = {}
+        for kind, model in (('gait', walks.gaits), ('silhouette', walks.shapes)):
+            network = getattr(model, 'frames', getattr(model, 'model', None))
+            result[kind] = network.card.name if network else type(model).__name__.lower()
+            if network and network.fallback_reason:
+                result[f'{kind}_fallback'] = network.fallback_reason
+        for camera, counts in walks.gaits.counts.items():
+            told = sorted(counts.items(), key=lambda item: -item[1])
+            result[f'gait_{camera}'] = ', '.join(f'{r or "good"} {n}' for r, n in told)
         return result
 
     def save(self) -> None:
@@ -276,32 +296,10 @@ class Pipeline:
                 self.save_error = str(error)
 
 
-def _model(config: Config, wanted: str, kind: str) -> Model:
-    return _loaded(config, *card.find(wanted, kind))
-
-
-def _encoder(config: Config) -> Encoder:
-    path, found = card.find(config.model.appearance, 'appearance')
-    return Colour(found) if found.built_in else _loaded(config, path, found)
-
-
-def _loaded(config: Config, path: Path, found: card.Card) -> Model:
-    return Model.load(
-        path,
-        found,
-        backend=config.backend,
-        strict=config.backend_strict,
-        engine_cache_dir=config.engine_cache_dir,
-        precision=config.precision,
-        max_batch=config.max_batch,
-    )
-
-
 def _sightings(seen: Observation, index: int, identities: Identities) -> Sightings:
     """The confirmed tracks of one frame with their persons."""
     tracks = seen.tracks
     kept = np.flatnonzero(tracks.confirmed)
-    n = len(kept)
     return Sightings(
         seen.camera,
         seen.stamp_ns,
@@ -313,6 +311,6 @@ def _sightings(seen: Observation, index: int, identities: Identities) -> Sightin
         identities.scores[kept],
         identities.confirmed[kept],
         tracks.predicted[kept],
-        np.zeros(n, np.uint32),
-        np.zeros(n, np.float32),
+        identities.gait_persons[kept],
+        identities.gait_scores[kept],
     )

@@ -2,135 +2,31 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
 from reid_ros import boxes as geometry
 from reid_ros.gallery import Gallery, Person
-from reid_ros.ground import Places
-from reid_ros.meeting import Trail, llr
+from reid_ros.meeting import llr
+from reid_ros.pace import Gait
+from reid_ros.seen import Observation as Observation
+from reid_ros.seen import SeenTrack as SeenTrack
 from reid_ros.topology import Topology
-from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray, Tracks
+from reid_ros.types import BoolArray, DoubleArray, FloatArray, Tracks
 
 NS = 1_000_000_000
 AT_ONCE_NS = 250_000_000
 """Two sightings this close in time are at once: nobody changes cameras that fast."""
 APART = 0.5
 """Two boxes of which neither covers more of the other than this are two people."""
-CROWDED = 0.3
-"""A box of which a neighbour covers more than this may swap its track with the neighbour."""
 LINK_AGE_NS = 300_000_000
 """A younger track may be a second box on the same person and proves nothing."""
 BACK_SOON_S = 5.0
 """Seconds after which a person who left a camera is no likelier to be back than others."""
 ODD = 2
 """A track that looked unlike its person this often in a row no longer stands for them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Observation:
-    """What one frame adds.
-
-    Attributes:
-        camera, stamp_ns: those of the frame.
-        tracks: of the camera after this frame.
-        rows: (k,) tracks that got a vector.
-        vectors: (k, d) unit vectors.
-        qualities: (k,) 0 to 1.
-        cover: (n, n) share of each track's box that lies in each other's, 0 on the diagonal;
-            None computes it.
-        places: where the tracks stand, where that is known.
-    """
-
-    camera: str
-    stamp_ns: int
-    tracks: Tracks
-    rows: IntArray
-    vectors: FloatArray
-    qualities: FloatArray
-    cover: FloatArray | None = None
-    places: Places | None = None
-
-    @property
-    def crowded(self) -> BoolArray:
-        """(n,) True where another box covers much of a track's."""
-        if len(self.tracks) < 2:
-            return np.zeros(len(self.tracks), np.bool_)
-        cover = self.cover if self.cover is not None else geometry.cover(self.tracks.boxes)
-        result: BoolArray = cover.max(axis=1) > CROWDED
-        return result
-
-
-@dataclass(slots=True)
-class SeenTrack:
-    """One track of one camera, and whom it is taken for.
-
-    Attributes:
-        total: (d,) sum of its vectors, each times its quality; None before the first.
-        weight, count: sum of the qualities and number of the vectors.
-        recent: the last three vectors.
-        fresh: the vector of this moment, None where there is none.
-        person: number, 0 = undecided.
-        left: the person it was taken for before it was split off, else 0.
-        risky: True after a neighbour covered it or it was out of sight: it may have been swapped.
-        odd: how many vectors in a row looked unlike the person since then.
-        never: persons seen beside it.
-        trail: where it was on the floor.
-    """
-
-    camera: str
-    number: int
-    first_ns: int
-    seen_ns: int
-    box: FloatArray
-    total: FloatArray | None = None
-    weight: float = 0.0
-    count: int = 0
-    recent: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=3))
-    fresh: FloatArray | None = None
-    fresh_quality: float = 0.0
-    person: int = 0
-    left: int = 0
-    score: float = 0.0
-    risky: bool = False
-    odd: int = 0
-    odd_ns: int = 0
-    never: set[int] = field(default_factory=set)
-    trail: Trail = field(default_factory=Trail)
-
-    def mean(self) -> FloatArray:
-        """(d,) unit vector of the whole track; it must have one."""
-        if self.total is None:
-            raise ValueError(f'track {self.number} of {self.camera} has no vector')
-        return _unit(self.total)
-
-    def latest(self) -> FloatArray:
-        """(d,) unit vector of the last three crops; it must have one."""
-        return _unit(np.sum(np.stack(list(self.recent)), axis=0))
-
-    def age_s(self) -> float:
-        """Seconds from the first to the last sighting."""
-        return (self.seen_ns - self.first_ns) / NS
-
-    def add(self, vector: FloatArray, quality: float) -> None:
-        """Count one more vector."""
-        weighted = vector * np.float32(quality)
-        self.total = weighted if self.total is None else self.total + weighted
-        self.weight += quality
-        self.count += 1
-        self.fresh, self.fresh_quality = vector, quality
-        self.recent.append(vector)
-
-    def restart(self) -> None:
-        """Go on from the last three crops alone, as nobody."""
-        self.left, self.person, self.score = self.person, 0, 0.0
-        self.odd, self.risky = 0, False
-        self.total = np.sum(np.stack(list(self.recent)), axis=0) if self.recent else None
-        self.count = len(self.recent)
-        self.weight = float(self.count)
 
 
 @dataclass(slots=True)
@@ -176,6 +72,7 @@ class Scene:
             track.seen_ns, track.box = stamp_ns, box
             track.risky = track.risky or crowded
             track.fresh = None
+            track.walk.fresh = None
             if places is not None and places.sure[row]:
                 track.trail.add(stamp_ns, places.positions[row], places.covariances[row])
             if track.person:
@@ -191,7 +88,19 @@ class Scene:
             track = known.get(number)
             if track is not None and np.isfinite(vector).all():
                 track.add(vector, value)
+        if observation.gait is not None and len(observation.gait.rows):
+            self._walked(known, tracks, observation.gait)
         return ended
+
+    def _walked(self, known: dict[int, SeenTrack], tracks: Tracks, gait: Gait) -> None:
+        self._gallery.expect(gait.vectors.shape[1], 'gait')
+        numbers = tracks.ids[gait.rows].tolist()
+        for number, vector, value, since_ns in zip(
+            numbers, gait.vectors, gait.qualities.tolist(), gait.since_ns.tolist()
+        ):
+            track = known.get(number)
+            if track is not None and np.isfinite(vector).all():
+                track.walk.add(vector, value, since_ns)
 
     def note(self, track: SeenTrack) -> None:
         """Note where a bound track's person is, or let go of one who was forgotten."""
@@ -233,6 +142,8 @@ class Scene:
         for track in self.alive():
             if track.person == gone:
                 track.person = into
+            if track.walk.person == gone:
+                track.walk.person = into
             if gone in track.never:
                 track.never.discard(gone)
                 track.never.add(into)
@@ -391,8 +302,3 @@ def _near(place: _Place, track: SeenTrack) -> float:
     dy = float(track.box[3] - place.box[3])
     reach = 1.0 + 1.5 * max(elapsed_s, 0.0)
     return float(np.hypot(dx, dy) / height <= reach)
-
-
-def _unit(vector: FloatArray) -> FloatArray:
-    result: FloatArray = vector / max(float(np.linalg.norm(vector)), 1e-12)
-    return result

@@ -1,18 +1,24 @@
-"""The half of the pipeline that stands beside the cameras: detect, track, embed."""
+"""The half of the pipeline that stands beside the cameras: detect, track, embed, see walk."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
 
 from reid_ros import boxes
-from reid_ros.config import Config
+from reid_ros.config import Config, GaitConfig
 from reid_ros.detect import Detector
 from reid_ros.embed import Embedder, Glances, Schedule, look_at, quality
+from reid_ros.gait import Gait, Seen
 from reid_ros.ground import Places, on_ground
 from reid_ros.scene import Observation
+from reid_ros.silhouette import SIZE, Silhouettes, Source
 from reid_ros.track import Tracker
-from reid_ros.types import Detections, FloatArray, Frame, IntArray, Tracks
+from reid_ros.types import Detections, DoubleArray, FloatArray, Frame, IntArray, Tracks
 
 
 class Clock:
@@ -34,6 +40,69 @@ class Clock:
         self.laps[to] += seconds
 
 
+class Walking(Protocol):
+    """What turns silhouettes over time into vectors: `gait.Gaits`.
+
+    Attributes:
+        config: how much has to be seen.
+    """
+
+    config: GaitConfig
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Of each camera, how often a track had a vector ('') or why it had none."""
+
+    def is_due(self, camera: str, stamp_ns: int, ego: DoubleArray | None = None) -> bool:
+        """Whether silhouettes of a frame are wanted; asked once a frame."""
+
+    def step(self, seen: Sequence[Seen]) -> list[Gait]:
+        """Take in one moment's frames."""
+
+    def reset_camera(self, camera: str) -> None:
+        """Forget the tracks of one camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class Walks:
+    """How it is seen how people walk.
+
+    Attributes:
+        shapes: gives their silhouettes.
+        gaits: makes vectors of them.
+    """
+
+    shapes: Source
+    gaits: Walking
+
+    def observe(self, frames: Sequence[Frame], tracked: Sequence[Tracks]) -> list[Gait | None]:
+        """Of each frame, None where nobody looked: a batch of silhouettes, a batch of vectors."""
+        due = [i for i, f in enumerate(frames) if self.gaits.is_due(f.camera, f.stamp_ns, f.ego)]
+        rows = [np.flatnonzero(tracked[i].detection >= 0) for i in due]
+        looked = self.shapes.look([(frames[i], tracked[i].boxes[r]) for i, r in zip(due, rows)])
+        seen = [
+            Seen(frames[i].camera, frames[i].stamp_ns, tracked[i], _spread(shapes, r, tracked[i]))
+            for i, r, shapes in zip(due, rows, looked)
+        ]
+        result: list[Gait | None] = [None] * len(frames)
+        for i, found in zip(due, self.gaits.step(seen)):
+            result[i] = found
+        return result
+
+
+def _spread(shapes: Silhouettes, rows: IntArray, tracks: Tracks) -> Silhouettes:
+    """The silhouettes of some tracks among all of them."""
+    n = len(tracks)
+    if len(rows) == n:
+        return shapes
+    masks, quality = np.zeros((n, *SIZE), np.uint8), np.zeros(n, np.float32)
+    masks[rows], quality[rows] = shapes.masks, shapes.quality
+    reasons = [''] * n
+    for row, reason in zip(rows.tolist(), shapes.reasons):
+        reasons[row] = reason
+    return Silhouettes(masks, quality, tuple(reasons))
+
+
 class _Camera:
     """What is remembered of one camera."""
 
@@ -47,12 +116,17 @@ class Sight:
     """Frames to tracks with vectors; who they are is decided elsewhere."""
 
     def __init__(
-        self, config: Config, detector: Detector | None, embedder: Embedder | None
+        self,
+        config: Config,
+        detector: Detector | None,
+        embedder: Embedder | None,
+        walks: Walks | None = None,
     ) -> None:
-        """Detector None: every frame brings its detections. Embedder None: no vectors."""
+        """Detector None: every frame brings its detections. Embedder, walks None: no vectors."""
         self.config = config
         self.detector = detector
         self.embedder = embedder
+        self.walks = walks
         self._cameras: dict[str, _Camera] = {}
 
     def configure(self, config: Config) -> None:
@@ -60,10 +134,14 @@ class Sight:
         self.config = config
         for camera in self._cameras.values():
             camera.tracker.configure(config.track)
+        if self.walks is not None:
+            self.walks.gaits.config = config.gait
 
     def reset_camera(self, camera: str) -> None:
         """Forget the tracks of one camera; their numbers are not used again."""
         known = self._cameras.get(camera)
+        if self.walks is not None:
+            self.walks.gaits.reset_camera(camera)
         if known is not None:
             known.tracker.reset()
             known.schedule = Schedule(self.config.embed)
@@ -86,6 +164,11 @@ class Sight:
         observations = self._observed(frames, tracked, glances)
         clock.lap('embed')
         clock.move(sum(glance.spent_s for glance in glances), 'track', 'embed')
+        if self.walks is None:
+            return observations
+        found_gait = self.walks.observe(frames, tracked)
+        observations = [replace(o, gait=gait) for o, gait in zip(observations, found_gait)]
+        clock.lap('gait')
         return observations
 
     def _refuse(self, frames: Sequence[Frame]) -> None:

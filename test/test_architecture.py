@@ -54,23 +54,33 @@ ROOMS = {
     'background': ('boxes', 'silhouette', 'types'),
     'pace': ('types',),
     'gait': ('card', 'config', 'model', 'pace', 'silhouette', 'types'),
-    'gallery': ('types',),
+    'prototypes': ('types',),
+    'gallery': ('prototypes', 'types'),
     'gallery_store': ('gallery', 'types'),
     # Identity: calibration, likeness, evidence, topology and scene are parts of it.
     'calibration': ('types',),
     'topology': ('config', 'types'),
     'evidence': ('calibration', 'gallery', 'types'),
-    'scene': ('boxes', 'gallery', 'ground', 'meeting', 'topology', 'types'),
+    'seen': ('boxes', 'ground', 'meeting', 'pace', 'types'),
+    'scene': ('boxes', 'gallery', 'meeting', 'pace', 'seen', 'topology', 'types'),
     'likeness': ('calibration', 'evidence', 'gallery', 'scene', 'types'),
+    'walkers': ('evidence', 'gallery', 'likeness', 'scene'),
     'identify': (
         'calibration', 'config', 'embed', 'evidence', 'gallery', 'likeness', 'scene', 'topology',
-        'types',
+        'types', 'walkers',
     ),
     # The order of it all; sight is the half of it that stands beside the cameras.
-    'sight': ('boxes', 'config', 'detect', 'embed', 'ground', 'scene', 'track', 'types'),
+    'sight': (
+        'boxes', 'config', 'detect', 'embed', 'gait', 'ground', 'scene', 'silhouette', 'track',
+        'types',
+    ),
+    'loading': (
+        'background', 'calibration', 'card', 'colour', 'config', 'detect', 'embed', 'gait',
+        'gallery_store', 'images', 'model', 'sight', 'silhouette',
+    ),
     'pipeline': (
-        'boxes', 'calibration', 'card', 'colour', 'config', 'detect', 'embed', 'gallery',
-        'gallery_store', 'identify', 'model', 'scene', 'sight', 'topology', 'track', 'types',
+        'calibration', 'config', 'detect', 'embed', 'gallery', 'gallery_store', 'identify',
+        'loading', 'scene', 'sight', 'topology', 'types',
     ),
     # Sources, sinks, and the offline run that joins them to the pipeline.
     'replay': ('boxes', 'config', 'images', 'lens', 'moments', 'odometry', 'types'),
@@ -97,9 +107,9 @@ ROOMS = {
     'demo': ('evaluate', 'report', 'types', 'world', '+ros'),
     # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
     'bench': (
-        'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate', 'evidence',
-        'gallery', 'identify', 'images', 'likeness', 'model', 'moments', 'pipeline', 'report',
-        'results', 'scene', 'silhouette', 'topology', 'track', 'types', 'world', '+ros',
+        'background', 'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate',
+        'evidence', 'gallery', 'identify', 'images', 'likeness', 'model', 'moments', 'pipeline',
+        'report', 'results', 'scene', 'silhouette', 'topology', 'track', 'types', 'world', '+ros',
     ),
     # The only place of torch; a robot never imports it.
     'train': (

@@ -9,11 +9,12 @@ from scipy import stats
 
 from reid_ros.calibration import Calibration, Condition, Spread
 from reid_ros.evidence import (
+    Evidence,
     MARGIN,
     SMALLEST_GALLERY,
     Scores,
     matches,
-    person_scores,
+    joined,
     scores,
 )
 from reid_ros.gallery import Closeness, Gallery
@@ -180,11 +181,15 @@ def test_the_assignment_is_the_best_of_all():
 def test_one_lucky_pair_of_prototypes_merges_nobody():
     same = np.full((4, 1), NAN)
     cross = np.array([[15.0], [60.0], [62.0], [61.0]])
-    found = person_scores(closeness(same, cross), CLEAR, np.zeros(1, bool), np.full(4, 0.25))
+    weights, nobody = np.full(4, 0.25), np.zeros((1, 1))
+
+    def merged(cross):
+        looks = Evidence.mean(closeness(same, cross), CLEAR, weights)
+        return joined(np.array([7]), looks, nobody.astype(bool), nobody)
+
+    found = merged(cross)
     assert not found.accepted(0.01).any()
-    found = person_scores(
-        closeness(same, np.full((4, 1), 25.0)), CLEAR, np.zeros(1, bool), np.full(4, 0.25)
-    )
+    found = merged(np.full((4, 1), 25.0))
     assert found.accepted(0.01).all()
 
 

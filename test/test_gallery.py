@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from people import degrees, figures, turned
 
-from reid_ros.gallery import NOVEL_COSINE, PROTOTYPES, Gallery, GalleryError, Person
+from reid_ros.gallery import Gallery, GalleryError, Person
+from reid_ros.prototypes import NOVEL_COSINE, PROTOTYPES
 
 ANNA, BERT, CARL = figures('anna', 'bert', 'carl')
 
@@ -254,7 +255,7 @@ def test_whoever_is_forgotten_leaves_no_trace():
     assert known[3].never == set()
     assert known.removed == {1}
     assert 1 not in known.changed
-    vectors = known._vectors.reshape(-1, 64)
+    vectors = known._known['look']._vectors.reshape(-1, 64)
     assert (vectors @ ANNA.look).max() < 0.6
     assert degrees(known.prototypes(3)[0][2], CARL.look) < 0.1
 

@@ -1,0 +1,136 @@
+"""The networks and calibrations that the settings name, ready for a pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from reid_ros import card
+from reid_ros.background import Background
+from reid_ros.calibration import CAUTIOUS, Calibration, CalibrationError
+from reid_ros.colour import Colour
+from reid_ros.config import Config
+from reid_ros.detect import Detector
+from reid_ros.embed import Embedder, Encoder
+from reid_ros.gait import Gaits
+from reid_ros.gallery_store import ModelId
+from reid_ros.images import input_buffer
+from reid_ros.model import Model
+from reid_ros.sight import Walks
+from reid_ros.silhouette import Given, Silhouetter, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a pipeline is made of.
+
+    Attributes:
+        detector: None where frames bring their detections.
+        embedder: None where nobody is recognised by looks.
+        calibration: of the embedder's vectors.
+        looks_id: which network makes them; None without embedder.
+        walks: None where nobody is recognised by gait.
+        gait_calibration, gait_id: the same of gait.
+    """
+
+    detector: Detector | None
+    embedder: Embedder | None
+    calibration: Calibration
+    looks_id: ModelId | None
+    walks: Walks | None
+    gait_calibration: Calibration | None
+    gait_id: ModelId | None
+
+
+def parts(config: Config) -> Parts:
+    """Load what the settings name.
+
+    Raises:
+        ReidError: a model, card or calibration that is missing or does not fit.
+    """
+    detector = embedder = None
+    calibration = CAUTIOUS
+    looks_id: ModelId | None = None
+    if config.model.detector != 'none':
+        detector = Detector(model(config, config.model.detector, 'detector'), config.detect)
+    if config.model.appearance != 'none':
+        found = _encoder(config)
+        embedder = Embedder(found)
+        looks_id = ModelId(found.card.name, found.card.output.vector, found.checksum)
+        if config.identity.calibration:
+            calibration = Calibration.read(config.identity.calibration)
+        elif found.card.calibration:
+            where = f'card of {found.card.name}'
+            calibration = Calibration.from_json(found.card.calibration, where)
+    if config.model.gait == 'none':
+        return Parts(detector, embedder, calibration, looks_id, None, None, None)
+    gaits = walking(config)
+    told = gaits.card
+    if not told.calibration:
+        raise CalibrationError(
+            f'card of {told.name}: there is no calibration, without which nobody knows what a '
+            "likeness of gait means: export the network anew with 'reid_ros export'"
+        )
+    return Parts(
+        detector,
+        embedder,
+        calibration,
+        looks_id,
+        Walks(silhouettes(config), gaits),
+        Calibration.from_json(told.calibration, f'card of {told.name}'),
+        ModelId(told.name, told.output.vector, gaits.checksum),
+    )
+
+
+def model(config: Config, wanted: str, kind: str) -> Model:
+    """A network by the name of its card or its file.
+
+    Raises:
+        ReidError: there is none of the kind, or it does not fit its card.
+    """
+    return _loaded(config, *card.find(wanted, kind))
+
+
+def walking(config: Config) -> Gaits:
+    """The two graphs of the gait network.
+
+    Raises:
+        ReidError: one is missing or does not fit the card.
+    """
+    path, found = card.find(config.model.gait, 'gait')
+    frames = _loaded(config, path, found)
+    blank = input_buffer(found.input, 1)
+    blank[:] = 0
+    channels, rows, columns = frames.infer(blank)[0].shape[1:]
+    head = _loaded(config, *card.head_of(path, found, (channels, rows, columns)))
+    return Gaits(frames, head, config.gait)
+
+
+def silhouettes(config: Config) -> Source:
+    """What the settings take silhouettes from.
+
+    Raises:
+        ReidError: the network is missing or does not fit its card.
+    """
+    if config.model.silhouette == 'background':
+        return Background()
+    if config.model.silhouette == 'none':
+        return Given()
+    return Silhouetter(model(config, config.model.silhouette, 'silhouette'))
+
+
+def _encoder(config: Config) -> Encoder:
+    path, found = card.find(config.model.appearance, 'appearance')
+    return Colour(found) if found.built_in else _loaded(config, path, found)
+
+
+def _loaded(config: Config, path: Path, found: card.Card) -> Model:
+    return Model.load(
+        path,
+        found,
+        backend=config.backend,
+        strict=config.backend_strict,
+        engine_cache_dir=config.engine_cache_dir,
+        precision=config.precision,
+        max_batch=config.max_batch,
+    )

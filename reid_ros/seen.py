@@ -1,0 +1,185 @@
+"""What frames add, and what is known of one track."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from reid_ros import boxes as geometry
+from reid_ros.ground import Places
+from reid_ros.meeting import Trail
+from reid_ros.pace import Gait
+from reid_ros.types import BoolArray, FloatArray, IntArray, Tracks
+
+NS = 1_000_000_000
+CROWDED = 0.3
+"""A box of which a neighbour covers more than this may swap its track with the neighbour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """What one frame adds.
+
+    Attributes:
+        camera, stamp_ns: those of the frame.
+        tracks: of the camera after this frame.
+        rows: (k,) tracks that got a vector.
+        vectors: (k, d) unit vectors.
+        qualities: (k,) 0 to 1.
+        cover: (n, n) share of each track's box that lies in each other's, 0 on the diagonal;
+            None computes it.
+        places: where the tracks stand, where that is known.
+        gait: how the tracks walk; None where nobody looked.
+    """
+
+    camera: str
+    stamp_ns: int
+    tracks: Tracks
+    rows: IntArray
+    vectors: FloatArray
+    qualities: FloatArray
+    cover: FloatArray | None = None
+    places: Places | None = None
+    gait: Gait | None = None
+
+    @property
+    def crowded(self) -> BoolArray:
+        """(n,) True where another box covers much of a track's."""
+        if len(self.tracks) < 2:
+            return np.zeros(len(self.tracks), np.bool_)
+        cover = self.cover if self.cover is not None else geometry.cover(self.tracks.boxes)
+        result: BoolArray = cover.max(axis=1) > CROWDED
+        return result
+
+
+@dataclass(slots=True)
+class Walked:
+    """How a track's person walks.
+
+    Attributes:
+        since_ns: silhouettes from before it may be another's.
+        total: (d,) sum of the vectors, each times its quality; None before the first.
+        weight, count: sum of the qualities and number of the vectors.
+        recent: the last two vectors.
+        fresh: the vector of this moment, None where there is none.
+        learnt: whether the gallery took in one of the vectors.
+        odd: how many vectors in a row were unlike the person's.
+        person, score: who it is by gait alone, 0 = undecided.
+    """
+
+    since_ns: int = -(1 << 62)
+    total: FloatArray | None = None
+    weight: float = 0.0
+    count: int = 0
+    recent: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=2))
+    fresh: FloatArray | None = None
+    fresh_quality: float = 0.0
+    learnt: bool = False
+    odd: int = 0
+    person: int = 0
+    score: float = 0.0
+
+    def add(self, vector: FloatArray, quality: float, since_ns: int) -> None:
+        """Count one more vector, unless a silhouette behind it may be another's."""
+        if since_ns < self.since_ns:
+            return
+        weighted = vector * np.float32(quality)
+        self.total = weighted if self.total is None else self.total + weighted
+        self.weight += quality
+        self.count += 1
+        self.fresh, self.fresh_quality = vector, quality
+        self.recent.append(vector)
+
+    def mean(self) -> FloatArray:
+        """(d,) unit vector of the whole track; it must have one."""
+        if self.total is None:
+            raise ValueError('a track without a gait vector has no mean')
+        return unit(self.total)
+
+    def again(self) -> Walked:
+        """As nobody, from the last two vectors alone."""
+        result = Walked(self.since_ns)
+        for vector in self.recent:
+            result.add(vector, 1.0, self.since_ns)
+        result.fresh, result.fresh_quality = self.fresh, self.fresh_quality
+        return result
+
+
+@dataclass(slots=True)
+class SeenTrack:
+    """One track of one camera, and whom it is taken for.
+
+    Attributes:
+        total: (d,) sum of its vectors, each times its quality; None before the first.
+        weight, count: sum of the qualities and number of the vectors.
+        recent: the last three vectors.
+        fresh: the vector of this moment, None where there is none.
+        person: number, 0 = undecided.
+        left: the person it was taken for before it was split off, else 0.
+        risky: True after a neighbour covered it or it was out of sight: it may have been swapped.
+        odd: how many vectors in a row looked unlike the person since then.
+        never: persons seen beside it.
+        trail: where it was on the floor.
+        walk: how its person walks.
+    """
+
+    camera: str
+    number: int
+    first_ns: int
+    seen_ns: int
+    box: FloatArray
+    total: FloatArray | None = None
+    weight: float = 0.0
+    count: int = 0
+    recent: deque[FloatArray] = field(default_factory=lambda: deque(maxlen=3))
+    fresh: FloatArray | None = None
+    fresh_quality: float = 0.0
+    person: int = 0
+    left: int = 0
+    score: float = 0.0
+    risky: bool = False
+    odd: int = 0
+    odd_ns: int = 0
+    never: set[int] = field(default_factory=set)
+    trail: Trail = field(default_factory=Trail)
+    walk: Walked = field(default_factory=Walked)
+
+    def mean(self) -> FloatArray:
+        """(d,) unit vector of the whole track; it must have one."""
+        if self.total is None:
+            raise ValueError(f'track {self.number} of {self.camera} has no vector')
+        return unit(self.total)
+
+    def latest(self) -> FloatArray:
+        """(d,) unit vector of the last three crops; it must have one."""
+        return unit(np.sum(np.stack(list(self.recent)), axis=0))
+
+    def age_s(self) -> float:
+        """Seconds from the first to the last sighting."""
+        return (self.seen_ns - self.first_ns) / NS
+
+    def add(self, vector: FloatArray, quality: float) -> None:
+        """Count one more vector."""
+        weighted = vector * np.float32(quality)
+        self.total = weighted if self.total is None else self.total + weighted
+        self.weight += quality
+        self.count += 1
+        self.fresh, self.fresh_quality = vector, quality
+        self.recent.append(vector)
+
+    def restart(self) -> None:
+        """Go on from the last three crops alone, as nobody; gait begins with this moment."""
+        self.left, self.person, self.score = self.person, 0, 0.0
+        self.odd, self.risky = 0, False
+        self.total = np.sum(np.stack(list(self.recent)), axis=0) if self.recent else None
+        self.count = len(self.recent)
+        self.weight = float(self.count)
+        self.walk = Walked(self.seen_ns)
+
+
+def unit(vector: FloatArray) -> FloatArray:
+    """A vector at length 1."""
+    result: FloatArray = vector / max(float(np.linalg.norm(vector)), 1e-12)
+    return result
