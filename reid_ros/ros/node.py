@@ -7,21 +7,20 @@ from typing import Any
 
 from reid_ros.config import Config
 from reid_ros.pipeline import Pipeline
-from reid_ros.ros.eyes import Eyes, visible_images
+from reid_ros.ros.eyes import Eyes
 from reid_ros.ros.loop import Loop
-from reid_ros.ros.managed import Managed, run
+from reid_ros.ros.managed import run
 from reid_ros.ros.outputs import Outputs
-from reid_ros.ros.parameters import check
 from reid_ros.ros.services import Services
-from reid_ros.ros.source import Source
 from reid_ros.ros.target import TargetTopics
 from reid_ros.ros.target_services import TargetServices
+from reid_ros.ros.watching import Watching
 from reid_ros.ros.worker import Worker
 
 LOCKED_S = 0.1
 
 
-class ReidNode(Managed):
+class ReidNode(Watching):
     """Camera topics in, identities out.
 
     Publishers, services and timers are made once; subscriptions and the worker live from activate
@@ -33,7 +32,6 @@ class ReidNode(Managed):
         name: of the node, where nobody remaps it.
 
     Attributes:
-        eyes: what comes in, from activate to deactivate, else None.
         target: the person to follow.
     """
 
@@ -47,19 +45,10 @@ class ReidNode(Managed):
     ) -> None:
         super().__init__(name, defaults, load, **options)
         self.target = TargetTopics(self, self.usable_names)
-        self.eyes: Eyes | None = None
         self._outputs = Outputs(self, self.usable_names)
         Services(self)
         TargetServices(self, self.target)
         self.create_timer(LOCKED_S, self._publish_locked, clock=self.steady)
-
-    @property
-    def cameras(self) -> Mapping[str, Source]:
-        """By name, from activate to deactivate."""
-        return self.eyes.cameras if self.eyes is not None else {}
-
-    def _check(self, config: Config) -> None:
-        check(config, lambda: visible_images(self))
 
     def _configured(self, config: Config) -> None:
         self.target.configure(config)
@@ -80,23 +69,11 @@ class ReidNode(Managed):
             eyes.base,
         )
 
-    def _shut(self) -> None:
-        if self.eyes is not None:
-            self.eyes.destroy()
-            self.eyes = None
-
     def _cleared(self) -> None:
         self._outputs.clear()
 
     def _released(self) -> None:
         self.target.release()
-
-    def _look_after(self) -> None:
-        if self.eyes is not None:
-            self.eyes.tend()
-
-    def _statuses(self, now_s: float) -> list[Any]:
-        return self.eyes.statuses(self.config, now_s) if self.eyes is not None else []
 
     def _publish_locked(self) -> None:
         if self._state == 'active':

@@ -17,15 +17,15 @@ from sensor_msgs.msg import PointCloud2
 from reid_ros.config import Config
 from reid_ros.pipeline import Pipeline
 from reid_ros.ros.clocks import Answerer
-from reid_ros.ros.eyes import Eyes, visible_images
+from reid_ros.ros.eyes import Eyes
 from reid_ros.ros.loop import Loop
-from reid_ros.ros.managed import Managed, run
+from reid_ros.ros.managed import run
 from reid_ros.ros.observed import Report, Serial, network_number, report_table
 from reid_ros.ros.outputs import Shot
-from reid_ros.ros.parameters import check
 from reid_ros.ros.services import Services
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import table_to_cloud
+from reid_ros.ros.watching import Watching
 from reid_ros.ros.worker import Watcher
 
 # Tables that are kept for an identity node that is slow or asks again: three seconds at 30 Hz.
@@ -104,7 +104,7 @@ class SightWorker(Watcher):
         self._tables.forget(camera)
 
 
-class SightNode(Managed):
+class SightNode(Watching):
     """Detects, tracks and embeds people; who they are is said by an identity node elsewhere.
 
     Args:
@@ -112,7 +112,6 @@ class SightNode(Managed):
         load: makes the pipeline of a configuration.
 
     Attributes:
-        eyes: what comes in, from activate to deactivate, else None.
         tables: what goes out.
     """
 
@@ -123,13 +122,9 @@ class SightNode(Managed):
         **options: Any,
     ) -> None:
         super().__init__('sight_node', defaults, lambda config: load(_without(config)), **options)
-        self.eyes: Eyes | None = None
         self.tables = Tables(self, self.usable_names)
         self._answerer = Answerer(self, self.tables.session)
         Services(self, gallery=False)
-
-    def _check(self, config: Config) -> None:
-        check(config, lambda: visible_images(self))
 
     def _configured(self, config: Config) -> None:
         self._answerer.pretend_ns = round(config.link.pretend_offset_s * 1e9)
@@ -137,18 +132,6 @@ class SightNode(Managed):
     def _open(self, pipeline: Pipeline) -> Loop:
         eyes = self.eyes = Eyes(self, self.config, self.parameters.given, lambda: self.enabled)
         return SightWorker(pipeline, eyes, self.get_clock(), self.tables)
-
-    def _shut(self) -> None:
-        if self.eyes is not None:
-            self.eyes.destroy()
-            self.eyes = None
-
-    def _look_after(self) -> None:
-        if self.eyes is not None:
-            self.eyes.tend()
-
-    def _statuses(self, now_s: float) -> list[Any]:
-        return self.eyes.statuses(self.config, now_s) if self.eyes is not None else []
 
     def _facts(self) -> Mapping[str, Any]:
         tables = self.tables
