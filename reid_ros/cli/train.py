@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reid_ros.cli import silhouette, train_ablate, train_table
+from reid_ros.cli import gait, silhouette, train_ablate, train_table
 from reid_ros.cli.arguments import changes
 
 _ABOUT = """\
@@ -57,8 +57,9 @@ def _train(args: argparse.Namespace) -> int:
     from reid_ros.train.final import final_scores
     from reid_ros.train.loop import train
 
-    if settings.task(args.recipe) == 'silhouette':
-        return silhouette.train(args, _command(args))
+    other = {'silhouette': silhouette.train, 'gait': gait.train}.get(settings.task(args.recipe))
+    if other is not None:
+        return other(args, _command(args))
     recipe = settings.read(args.recipe, changes(args.set))
     folder = Path(args.out)
     progress = Progress(None if args.quiet else sys.stderr, recipe.optim.steps, 'steps')

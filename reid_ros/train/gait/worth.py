@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from reid_ros.calibration import Calibration, CalibrationError
+from reid_ros.calibration import Calibration, CalibrationError, Condition, Spread, angles
 from reid_ros.train.gait.data.sequences import GaitTrial, Walks
 from reid_ros.train.gait.score import compared, picked
 from reid_ros.train.worth import few
-from reid_ros.types import FloatArray, UInt8Array
+from reid_ros.types import AnyArray, BoolArray, FloatArray, IntArray, UInt8Array
 
 Run = Callable[[Sequence[UInt8Array]], FloatArray]
 """Walks of (t, 64, 44) masks -> (n, d) vectors of unit length."""
+LEAST = 3
+"""Fewer people than this make no spread."""
 _BATCH = 16  # walks
 
 
@@ -43,33 +45,59 @@ def scores(trial: GaitTrial, vectors: FloatArray) -> dict[str, float]:
     Raises:
         ProtocolError: probes without an answer.
     """
-    found = compared(vectors[trial.probes] @ vectors[trial.gallery].T, trial, intervals=False)
+    found = compared(vectors, np.arange(len(vectors)), trial)
     conditions = {f'rank-1 {name}': value for name, value in found.get('conditions', {}).items()}
     points = {'rank-1': found['rank-1'], 'mAP': found['mAP'], **conditions}
     return {name: round(value, 2) for name, value in points.items()}
 
 
 def calibration(trials: Mapping[str, GaitTrial], seen: Mapping[str, FloatArray]) -> Calibration:
-    """What angles between walks mean, from the people of trials; a view is a camera.
+    """What angles between walks mean, from the people of trials.
+
+    A view is no camera: before one camera most people walk the same ways, so there pairs of one
+    view count; a second camera may see them from any side, so there all pairs count, those of one
+    view included, in which strangers are most alike.
 
     Args:
         trials: by name; their people all differ.
         seen: (n, d) vectors of all walks of each.
 
     Raises:
-        CalibrationError: too few people, or none seen twice from one view and from two.
+        CalibrationError: too few people, or none seen twice from one view.
     """
     if not trials:
         raise CalibrationError('data.validation names no set')
-    people, views, sites, vectors, first = [], [], [], [], 0
-    for number, (name, trial) in enumerate(trials.items()):
+    pairs, first = [], 0
+    for name, trial in trials.items():
         labels = trial.walks.labels
         kept = few(labels.people)
-        dense = np.unique(labels.people[kept], return_inverse=True)[1].reshape(-1)
-        people.append(dense + first)
-        views.append(labels.views[kept])
-        sites.append(np.full(len(dense), number))
-        vectors.append(seen[name][kept])
-        first += int(dense.max(initial=-1)) + 1
-    columns = (np.concatenate(column) for column in (vectors, people, views, sites))
-    return Calibration.of(*columns)
+        vectors, views = seen[name][kept], labels.views[kept]
+        people = np.unique(labels.people[kept], return_inverse=True)[1].reshape(-1) + first
+        one, two = np.triu_indices(len(people), 1)
+        found = angles((vectors @ vectors.T)[one, two])
+        pairs.append((found, people[one], people[two], views[one] == views[two]))
+        first = int(people.max(initial=first - 1)) + 1
+    found, one, two, alike = (np.concatenate(column) for column in zip(*pairs))
+    return Calibration(
+        *(
+            Condition(
+                _spread(f'one person {where}', found, one, two, chosen & (one == two)),
+                _spread(f'two people {where}', found, one, two, chosen & (one != two)),
+            )
+            for where, chosen in (('in one view', alike), ('in any view', alike | True))
+        )
+    )
+
+
+def _spread(what: str, found: AnyArray, one: IntArray, two: IntArray, chosen: BoolArray) -> Spread:
+    """Of the chosen pairs; as many observations as there are people, couples for the tail."""
+    both = np.sort([one[chosen], two[chosen]], axis=0)
+    people = len(np.unique(both))
+    if people < LEAST:
+        raise CalibrationError(
+            f'{what}: {int(chosen.sum())} pairs of {people} people; at least {LEAST} people are '
+            'needed, each with two walks in one view'
+        )
+    strangers = bool((both[0] != both[1]).all())
+    couples = len(np.unique(both, axis=1).T) if strangers else 0
+    return Spread.of(found[chosen], n=people, couples=couples)
