@@ -43,7 +43,7 @@ def add(verbs: Any) -> None:
     verb.add_argument('--config', metavar='FILE', help='settings in YAML')
     verb.add_argument('--detector', help='model file or name of a card')
     verb.add_argument('--appearance', help='model file or name of a card')
-    verb.add_argument('--backend', help='auto, ort_tensorrt, ort_cuda or cpu')
+    verb.add_argument('--backend', help='auto, tensorrt, ort_tensorrt, ort_cuda or cpu')
     verb.add_argument('--topics', nargs='+', default=[], metavar='TOPIC', help='of a bag')
     verb.add_argument('--quiet', action='store_true', help='show no progress')
     verb.add_argument('--json', action='store_true', help='print the result as JSON')

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from reid_ros.cli.building import building
 from reid_ros.types import ReidError, UInt8Array
 
 if TYPE_CHECKING:
@@ -35,7 +36,9 @@ def add(verbs: Any) -> None:
     part.add_argument('model', help='name of a card, or an .onnx file')
     part.add_argument('--card', default='', help='card to compare with, if not the usual one')
     part.add_argument('--image', default='', help='picture to run on; without, a drawn one')
-    part.add_argument('--backend', default='auto', help='auto, ort_tensorrt, ort_cuda or cpu')
+    part.add_argument(
+        '--backend', default='auto', help='auto, tensorrt, ort_tensorrt, ort_cuda or cpu'
+    )
     part.add_argument('--json', action='store_true')
     part.set_defaults(call=_check)
 
@@ -169,6 +172,7 @@ def _card(model: str) -> Card:
 def _check(args: argparse.Namespace) -> int:
     from reid_ros.card import Card, CardError, find
     from reid_ros.check import check, described
+    from reid_ros.engine.progress import watched
 
     if args.card:
         card = Card.read(args.card)
@@ -183,7 +187,8 @@ def _check(args: argparse.Namespace) -> int:
                 print('\n'.join(described(Path(args.model))))
             raise
     picture, about = _picture(args.image)
-    verdict = check(path, card, picture, args.backend)
+    with watched(building()):
+        verdict = check(path, card, picture, args.backend)
     verdict.notes.append(f'picture: {about}')
     if args.json:
         facts = {'model': str(path), 'card': str(card.path or card.name)}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reid_ros.cli import evaluate
+from reid_ros.cli.building import building
 from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _common(verb: argparse.ArgumentParser) -> None:
     verb.add_argument('--appearance', help='model file or name of a card; none = no recognition')
     verb.add_argument('--config', metavar='FILE', help='settings in YAML')
     verb.add_argument('--gallery', metavar='FILE', help='persons known before, and kept after')
-    verb.add_argument('--backend', help='auto, ort_tensorrt, ort_cuda or cpu')
+    verb.add_argument('--backend', help='auto, tensorrt, ort_tensorrt, ort_cuda or cpu')
     verb.add_argument(
         '--truth',
         metavar='TRUTH',
@@ -218,6 +219,7 @@ def _go(args: argparse.Namespace, find: Callable[[], list[Source]]) -> int:
 
 def _process(args: argparse.Namespace, find: Callable[[], list[Source]], stop: Any) -> int:
     from reid_ros.drive import Drive, records
+    from reid_ros.engine.progress import watched
     from reid_ros.pipeline import Pipeline
     from reid_ros.progress import Progress
     from reid_ros.report.files import check_writable, out_folder
@@ -230,7 +232,8 @@ def _process(args: argparse.Namespace, find: Callable[[], list[Source]], stop: A
     total = sum(source.length for source in sources)
     known = all(source.length for source in sources)
     with ExitStack() as stack:
-        pipeline = stack.enter_context(Pipeline.load(config))
+        with watched(building()):
+            pipeline = stack.enter_context(Pipeline.load(config))
         folder = out_folder(args.out)
         stop.gently()
         recorder = Recorder(folder, records(sources), video=not args.no_video)

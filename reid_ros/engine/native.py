@@ -15,7 +15,7 @@ from reid_ros.engine.cuda import Cuda, CudaError
 from reid_ros.engine.error import EngineError, NoEngineError
 from reid_ros.engine.graph import FLOAT, HALF, Graph, arithmetic, quantised_for_a_cpu
 from reid_ros.engine.half import halved
-from reid_ros.engine.progress import Tell
+from reid_ros.engine.progress import Tell, watcher
 from reid_ros.engine.run import Runner
 from reid_ros.engine.store import Store
 from reid_ros.fit import ModelError, Port, input_problems, output_problems, ports
@@ -96,7 +96,7 @@ def load(path: Path, card: Card, wish: Wish, tell: Tell | None = None) -> Engine
         path: the .onnx file.
         card: its card.
         wish: what is wanted.
-        tell: told how far a build is.
+        tell: told how far a build is; without, whoever watches.
 
     Raises:
         EngineError: there is none: TensorRT or the GPU is missing, the network is not for it, the
@@ -136,7 +136,7 @@ def load(path: Path, card: Card, wish: Wish, tell: Tell | None = None) -> Engine
     clock = plan.key({'machine': content['machine']})
     made = build(
         trt, data, sizes, exact=kind == 'float', workspace=plan.workspace(cuda.free_bytes()),
-        timings=store.timings(clock), tell=tell,
+        timings=store.timings(clock), tell=_named(path.name, tell or watcher()),
     )  # fmt: skip
     store.keep_timings(clock, made.timings)
     runner = Runner(trt, cuda, made.plan, shapes)
@@ -156,6 +156,10 @@ def load(path: Path, card: Card, wish: Wish, tell: Tell | None = None) -> Engine
         facts['unkept'] = str(error)
     facts = {**facts, 'kept': False, 'graphs': runner.graphs}
     return Engine(runner, reference.inputs, reference.outputs, facts)
+
+
+def _named(name: str, tell: Tell | None) -> Tell | None:
+    return tell and (lambda share, what: tell(share, f'{name}: {what}'))
 
 
 def worth_a_rebuild(error: EngineError) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 FIRST = 0.9
@@ -67,3 +69,43 @@ class Phases:
         self._shown = max(self._shown, self.share())
         if self._tell:
             self._tell(self._shown, name)
+
+
+_watcher: ContextVar[Tell | None] = ContextVar('watcher', default=None)
+
+
+@contextlib.contextmanager
+def watched(tell: Tell) -> Iterator[None]:
+    """Whatever is loaded within, however deep, tells `tell` how far the build of its engine is.
+
+    Builds are rare and lie far below those who have a screen or a log.
+    """
+    token = _watcher.set(tell)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def watcher() -> Tell | None:
+    """Who is told of builds here, None where nobody is."""
+    return _watcher.get()
+
+
+def in_steps(say: Callable[[str], None], step: float = 0.1) -> Tell:
+    """A tell for a log: one line at the beginning of a build and at every step of its share.
+
+    Args:
+        say: takes a line.
+        step: share between lines.
+    """
+    last: dict[str, int] = {}
+
+    def tell(share: float, what: str) -> None:
+        name = what.partition(':')[0]
+        reached = int(share / step + 1e-9)
+        if reached > last.get(name, -1):
+            last[name] = reached
+            say(f'building the TensorRT engine of {name}: {100 * share:.0f} %')
+
+    return tell

@@ -10,6 +10,7 @@ import pytest
 from reid_ros.card import Card
 from reid_ros.engine import native
 from reid_ros.engine.error import EngineError, NoEngineError
+from reid_ros.engine.progress import in_steps, watched
 from reid_ros.fit import ModelError
 from reid_ros.images import normalise
 from reid_ros.model import Model, order
@@ -341,7 +342,19 @@ def test_progress_rises_to_the_end(machine, toy, tmp_path):
     assert shares == sorted(shares)
     assert shares[0] == 0
     assert 0.89 < shares[-1] <= 1
-    assert {what for _, what in told} == {'Building Engine', 'Timing graph nodes'}
+    assert {what for _, what in told} == {
+        'toy.onnx: Building Engine',
+        'toy.onnx: Timing graph nodes',
+    }
+
+
+def test_whoever_watches_is_told_of_a_build_deep_below(machine, toy, tmp_path):
+    lines = []
+    with watched(in_steps(lines.append, 0.25)):
+        load(toy, tmp_path).close()
+    load(toy, tmp_path, precision='fp32').close()
+    start = 'building the TensorRT engine of toy.onnx: '
+    assert [line.removeprefix(start) for line in lines] == ['0 %', '34 %', '56 %', '79 %']
 
 
 @pytest.mark.parametrize('error', [KeyboardInterrupt, RuntimeError('the bar broke')])
