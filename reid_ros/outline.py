@@ -5,9 +5,6 @@ All lengths are shares of the body's height, so that nothing depends on the mask
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-
 import cv2
 import numpy as np
 
@@ -21,9 +18,11 @@ LEFT_OUT = 0.6
 """A body that fills less of its box' height than this is hidden in part, or somebody else's."""
 SQUAT = 1.25
 """Height over width below which a mask is no standing person; the longest strides have 1.5."""
-EDGE: Mapping[str, float] = MappingProxyType({'border': 0.04, 'room': 0.1, 'tight': 0.2})
+BORDER, ROOM = 0.04, 0.1
 """How long a piece of the mask's edge the body of a whole person may touch: where that is the
-image's border, where the mask shows more than the box, and where it ends with the box, as feet do.
+image's border, and where the mask shows more than the box."""
+TIGHT = (0.6, 0.3, 0.6, 0.3)
+"""The same where the mask ends with the box: arms and feet always touch it. Left, up, right, down.
 """
 HEADS = 0.2
 """The part of the body, from above, in which two pieces side by side are two heads."""
@@ -119,8 +118,8 @@ def _cut(
             np.count_nonzero(solid[-1]) * across,
         ]
     )
-    allowed = np.where(room > 1.0, EDGE['room'], EDGE['tight'])
-    allowed[sides < 1.0] = EDGE['border']
+    allowed = np.where(room > 1.0, ROOM, np.array(TIGHT))
+    allowed[sides < 1.0] = BORDER
     return bool((touching > allowed * tall).any())
 
 
