@@ -74,21 +74,29 @@ class Frames:
 
         None where TF is not asked or does not know, or the camera sent no camera_info.
         """
-        if not self._timeout_s or self._buffer is None or shot.info is None:
+        if shot.info is None:
+            return None
+        pose = self.pose(target_frame, shot.header)
+        if pose is None:
+            return None
+        view = seen(shot.info, pose.numbers(), *shot.frame.image.shape[:2])
+        return None if view is None else Standpoint(view, target_frame)
+
+    def pose(self, target_frame: str, header: Header) -> Pose | None:
+        """Where the frame of a header was at its stamp; None where TF is not asked or silent."""
+        if not self._timeout_s or self._buffer is None:
             return None
         try:
             found = self._buffer.lookup_transform(
                 target_frame,
-                shot.header.frame_id,
-                Time.from_msg(shot.header.stamp),
+                header.frame_id,
+                Time.from_msg(header.stamp),
                 Duration(seconds=self._timeout_s),
             ).transform
         except self._tf2.TransformException:
             return None
         at, turned = found.translation, found.rotation
-        numbers = (at.x, at.y, at.z, turned.x, turned.y, turned.z, turned.w)
-        view = seen(shot.info, Pose.of(numbers).numbers(), *shot.frame.image.shape[:2])
-        return None if view is None else Standpoint(view, target_frame)
+        return Pose.of((at.x, at.y, at.z, turned.x, turned.y, turned.z, turned.w))
 
     def tell(self, header: Header, person: int, pose: PoseMessage) -> None:
         """Broadcast the frame of a person, unless a person manager does."""
