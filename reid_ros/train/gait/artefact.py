@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,12 +14,16 @@ import numpy as np
 from reid_ros.calibration import CalibrationError
 from reid_ros.card import Card, Input, Output, sha256
 from reid_ros.check import check
+from reid_ros.train import saved as trained
 from reid_ros.train.artefact import LICENCE, Made, Scores, Wanted, lost, rounded, writable
 from reid_ros.train.export import ExportError
+from reid_ros.train.gait import saved
 from reid_ros.train.gait.data.sequences import GaitTrial, Walks
+from reid_ros.train.gait.data.sources import Tell, learnt, silent, trials
 from reid_ros.train.gait.export import Pair, Walker, graphs
 from reid_ros.train.gait.nets.cost import flops, parameters
 from reid_ros.train.gait.nets.network import SIZE, GaitNetwork
+from reid_ros.train.gait.settings import GaitRecipe
 from reid_ros.train.gait.worth import calibration, look, scores
 from reid_ros.train.halved import stored_half
 from reid_ros.train.quantise import int8
@@ -27,12 +32,49 @@ from reid_ros.types import FloatArray, UInt8Array
 PRECISIONS = ('fp32', 'fp16', 'int8')
 
 
+def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> Made:
+    """Export a finished training, with the sets of its recipe.
+
+    Args:
+        folder: of the training.
+        path: of the first graph; the second and the card go beside it.
+        wanted: how; `frames` are taken from the recipe.
+        tell: is called with a number of walks that had to be drawn.
+
+    Raises:
+        TrainError: the folder holds no finished training.
+        DataError: its sets cannot be read.
+        ExportError: it cannot be exported so, or would lose too much.
+    """
+    writable(path)
+    recipe, network = saved.recipe(folder), saved.load(folder)
+    source = learnt(recipe.data, tell) if wanted.precision == 'int8' else None
+    tested = trials(recipe.data, recipe.data.validation, tell)
+    wanted = replace(wanted, frames=recipe.data.score_frames)
+    return export(network, path, wanted, tested, source, history(folder, recipe))
+
+
+def history(folder: Path, recipe: GaitRecipe) -> dict[str, Any]:
+    """Facts for the card of a finished training: its teachers, data, command, seed and commit."""
+    told = trained.scores(folder)
+    taught = [Path(name).name for name in recipe.distil.teachers]
+    return {
+        **({'teachers': taught} if taught else {}),
+        'data': list(recipe.data.train),
+        'masks': recipe.data.masks,
+        'command': told.get('command', ''),
+        'steps': told.get('steps', recipe.optim.steps),
+        'seed': recipe.run.seed,
+        'commit': told.get('commit', ''),
+    }
+
+
 def export(
     network: GaitNetwork,
     path: Path,
     wanted: Wanted,
-    trials: Mapping[str, GaitTrial],
-    learnt: Walks | None = None,
+    tested: Mapping[str, GaitTrial],
+    source: Walks | None = None,
     training: Mapping[str, Any] | None = None,
 ) -> Made:
     """Export a network: NAME.onnx of frames, NAME_head.onnx of walks and NAME.json, all or none.
@@ -42,19 +84,19 @@ def export(
         path: of the first graph.
         wanted: how; `frames` counts those of a walk that are looked at, 0 = all, and `crops` the
             training frames that the ranges of 8 bits are learnt from.
-        trials: of people that training did not see, by name: what is lost, and what angles mean.
-        learnt: walks of training, for 8 bits.
+        tested: of people that training did not see, by name: what is lost, and what angles mean.
+        source: walks of training, for 8 bits.
         training: facts for the card.
 
     Raises:
         ExportError: it cannot be exported so, loses too much, or is too large.
     """
     writable(path)
-    _possible(wanted, trials, learnt)
+    _possible(wanted, tested, source)
     plain = graphs(network)
-    pair = _lowered(plain, wanted, learnt)
-    full, _ = _looked(plain, trials, wanted)
-    own, seen = (full, _) if pair is plain else _looked(pair, trials, wanted)
+    pair = _lowered(plain, wanted, source)
+    full, _ = _looked(plain, tested, wanted)
+    own, seen = (full, _) if pair is plain else _looked(pair, tested, wanted)
     _refuse_loss(full, own, wanted)
     contents = [part.SerializeToString() for part in (pair.frames, pair.head)]
     megabytes = sum(map(len, contents)) / 1e6
@@ -75,7 +117,7 @@ def export(
         source='reid_ros/train',
         command=wanted.command,
         note=wanted.note,
-        calibration=_calibrated(trials, seen, said),
+        calibration=_calibrated(tested, seen, said),
         training={
             **facts(network),
             **(training or {}),
@@ -84,7 +126,7 @@ def export(
             'lost': lost(full, own),
         },
     )
-    card = _put(contents, card, path, _picture(trials))
+    card = _put(contents, card, path, _picture(tested))
     return Made(path, card, megabytes, own, full, said)
 
 
@@ -101,7 +143,7 @@ def facts(network: GaitNetwork) -> dict[str, Any]:
     }
 
 
-def _possible(wanted: Wanted, trials: Mapping[str, GaitTrial], learnt: Walks | None) -> None:
+def _possible(wanted: Wanted, tested: Mapping[str, GaitTrial], source: Walks | None) -> None:
     """Raise ExportError where it cannot be exported so, before anything is computed."""
     if wanted.precision not in PRECISIONS:
         raise ExportError(
@@ -109,19 +151,19 @@ def _possible(wanted: Wanted, trials: Mapping[str, GaitTrial], learnt: Walks | N
         )
     if wanted.clip:
         raise ExportError('a gait network takes walks of any length: export it without --clip')
-    if wanted.precision != 'fp32' and not trials:
+    if wanted.precision != 'fp32' and not tested:
         raise ExportError(
             f'{wanted.precision}: data.validation names no set, so nobody knows what is lost: '
             'name one in the recipe, or export fp32'
         )
-    if wanted.precision == 'int8' and (learnt is None or not len(learnt.lengths)):
+    if wanted.precision == 'int8' and (source is None or not len(source.labels)):
         raise ExportError('there are no training walks to calibrate 8 bits on')
 
 
-def _lowered(plain: Pair, wanted: Wanted, learnt: Walks | None) -> Pair:
+def _lowered(plain: Pair, wanted: Wanted, source: Walks | None) -> Pair:
     """The head stays in floats: it runs once a walk, and quantised products fail at run time."""
-    if wanted.precision == 'int8' and learnt is not None:
-        frames = int8(plain.frames, some(learnt, wanted.crops), centred=False)
+    if wanted.precision == 'int8' and source is not None:
+        frames = int8(plain.frames, some(source, wanted.crops), centred=False)
         return Pair(frames, stored_half(plain.head))
     if wanted.precision == 'fp16':
         return Pair(stored_half(plain.frames), stored_half(plain.head))
@@ -130,21 +172,23 @@ def _lowered(plain: Pair, wanted: Wanted, learnt: Walks | None) -> Pair:
 
 def some(walks: Walks, number: int) -> UInt8Array:
     """(number, 64, 44) frames evenly spread over walks, one of each."""
-    count = len(walks.lengths)
+    count = len(walks.labels)
     rows = np.linspace(0, count - 1, min(number, count)).round().astype(np.int64)
     # Moments differ too: the first of one walk, the next of another.
-    moments = np.arange(len(rows)) % walks.lengths[rows]
     return np.concatenate(
-        [walks.frames(int(row), moments[k : k + 1]) for k, row in enumerate(rows)]
+        [
+            walks.frames(row, np.array([k % walks.length(row)]))
+            for k, row in enumerate(rows.tolist())
+        ]
     )
 
 
 def _looked(
-    pair: Pair, trials: Mapping[str, GaitTrial], wanted: Wanted
+    pair: Pair, tested: Mapping[str, GaitTrial], wanted: Wanted
 ) -> tuple[Scores, dict[str, FloatArray]]:
     run = Walker(pair, wanted.threads)
-    seen = {name: look(run, trial.walks, wanted.frames) for name, trial in trials.items()}
-    return {name: scores(trial, seen[name]) for name, trial in trials.items()}, seen
+    seen = {name: look(run, trial.walks, wanted.frames) for name, trial in tested.items()}
+    return {name: scores(trial, seen[name]) for name, trial in tested.items()}, seen
 
 
 def _refuse_loss(full: Scores, own: Scores, wanted: Wanted) -> None:
@@ -159,10 +203,10 @@ def _refuse_loss(full: Scores, own: Scores, wanted: Wanted) -> None:
 
 
 def _calibrated(
-    trials: Mapping[str, GaitTrial], seen: Mapping[str, FloatArray], said: list[str]
+    tested: Mapping[str, GaitTrial], seen: Mapping[str, FloatArray], said: list[str]
 ) -> dict[str, Any]:
     try:
-        return rounded(calibration(trials, seen).to_json())
+        return rounded(calibration(tested, seen).to_json())
     except CalibrationError as error:
         said.append(
             f'the card has no calibration ({error}): without one gait counts as a cautious guess'
@@ -170,9 +214,9 @@ def _calibrated(
         return {}
 
 
-def _picture(trials: Mapping[str, GaitTrial]) -> UInt8Array:
+def _picture(tested: Mapping[str, GaitTrial]) -> UInt8Array:
     """(h, w, 3) something to run it on: a silhouette where there is one, else coarse noise."""
-    for trial in trials.values():
+    for trial in tested.values():
         mask = trial.walks.frames(0, np.zeros(1, np.int64))[0]
         return np.repeat(mask[:, :, None], 3, axis=2)
     coarse = np.random.default_rng(0).integers(0, 256, (8, 4, 3), dtype=np.uint8)

@@ -28,15 +28,15 @@ def look(run: Run, walks: Walks, frames: int = 0) -> FloatArray:
         frames: most of a walk, from its middle; 0 = all.
     """
     found = []
-    for start in range(0, len(walks.lengths), _BATCH):
-        rows = range(start, min(start + _BATCH, len(walks.lengths)))
-        shown = [picked(int(walks.lengths[row]), frames, 'whole', row) for row in rows]
+    for start in range(0, len(walks.labels), _BATCH):
+        rows = range(start, min(start + _BATCH, len(walks.labels)))
+        shown = [picked(walks.length(row), frames, 'whole', row) for row in rows]
         found.append(run([walks.frames(row, which) for row, which in zip(rows, shown)]))
     return np.concatenate(found)
 
 
 def scores(trial: GaitTrial, vectors: FloatArray) -> dict[str, float]:
-    """Percent: 'rank-1' and 'mAP' of `score.compared`, and 'rank-1 CONDITION' where it has them.
+    """Percent: 'rank-1' and 'mAP' of `score.compared`, and 'rank-1 CONDITION'.
 
     Args:
         trial: who is searched where.
@@ -46,7 +46,7 @@ def scores(trial: GaitTrial, vectors: FloatArray) -> dict[str, float]:
         ProtocolError: probes without an answer.
     """
     found = compared(vectors, np.arange(len(vectors)), trial)
-    conditions = {f'rank-1 {name}': value for name, value in found.get('conditions', {}).items()}
+    conditions = {f'rank-1 {name}': value for name, value in found['conditions'].items()}
     points = {'rank-1': found['rank-1'], 'mAP': found['mAP'], **conditions}
     return {name: round(value, 2) for name, value in points.items()}
 
