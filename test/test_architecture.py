@@ -108,8 +108,9 @@ ROOMS = {
     # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
     'bench': (
         'background', 'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate',
-        'evidence', 'gallery', 'identify', 'images', 'likeness', 'model', 'moments', 'pipeline',
-        'report', 'results', 'scene', 'silhouette', 'topology', 'track', 'types', 'world', '+ros',
+        'evidence', 'gait', 'gallery', 'identify', 'images', 'likeness', 'loading', 'model',
+        'moments', 'pace', 'pipeline', 'report', 'results', 'scene', 'sight', 'silhouette',
+        'topology', 'track', 'types', 'world', '+ros',
     ),
     # The only place of torch; a robot never imports it.
     'train': (
@@ -117,7 +118,8 @@ ROOMS = {
         'progress', 'results', 'silhouette', 'types', 'world',
     ),
     'doctor': (
-        'types', '+calibration', '+card', '+colour', '+config', '+gallery_store', '+model', '+ros',
+        'types', '+calibration', '+card', '+colour', '+config', '+engine', '+gallery_store', '+model',
+        '+ros',
     ),
 }  # fmt: skip
 # Commands may import everything, but slow and optional things only when they are called.

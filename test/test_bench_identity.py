@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from reid_ros.bench import contenders as who
 from reid_ros.bench import fitting, identity
 from reid_ros.cli import main
 from reid_ros.pipeline import Pipeline
@@ -21,7 +22,7 @@ SMALL = SCENARIOS['crossing'].custom(
 
 @pytest.fixture(scope='module')
 def rows():
-    contenders = [identity.contender(name) for name in ('colour', 'oracle')]
+    contenders = [who.contender(name) for name in ('colour', 'oracle')]
     told = []
     found = identity.watch(World(SMALL, 4, 'validation'), contenders, told.append)
     assert sum(told) == found[0].images
@@ -57,7 +58,7 @@ def test_the_means_weigh_shares_by_their_counts(rows):
 
 def test_ghosts_get_vectors_of_nobody():
     world = World(SMALL, 4, 'validation')
-    oracle = identity.Oracle(world)
+    oracle = who.Oracle(world)
     shot = next(s for s in world.shots() if len(s.truth) > 1)
     rng = np.random.default_rng(0)
     vectors = np.stack([oracle(shot, np.array([0, 0, 1, -1, -1]), rng) for _ in range(50)])
@@ -68,8 +69,8 @@ def test_ghosts_get_vectors_of_nobody():
 
 def test_tracks_of_rendered_people_are_those_of_their_owners():
     world = World(SMALL, 4, 'train')
-    oracle = identity.contender('colour')
-    pipeline = Pipeline(identity.settings(world), None, oracle.embedder)
+    oracle = who.contender('colour')
+    pipeline = Pipeline(who.settings(world), None, oracle.embedder)
     tracks = fitting.observed(pipeline, [c.name for c in world.cameras], fitting.boxed(world))
     assert len(tracks.persons) >= 4
     assert set(tracks.persons.tolist()) <= {person.number for person in world.people}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reid_ros.bench.identity import settings
+from reid_ros.bench.contenders import settings
 from reid_ros.calibration import Calibration
 from reid_ros.embed import LEARN_QUALITY, Embedder
 from reid_ros.moments import Moments

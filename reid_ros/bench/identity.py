@@ -14,9 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from reid_ros.calibration import CAUTIOUS, Calibration, Condition, Spread
-from reid_ros.config import Config, IdentityConfig, ModelConfig, TopologyConfig
-from reid_ros.embed import Embedder
+from reid_ros.bench.contenders import Contender, Oracle, settings
 from reid_ros.evaluate.identity import over_time
 from reid_ros.evaluate.tracking import tracking
 from reid_ros.evaluate.values import Answers, Boxes, People
@@ -26,82 +24,12 @@ from reid_ros.report.ledger import Ledger
 from reid_ros.types import AnyArray, Detections, FloatArray, Frame, Moment
 from reid_ros.world.scenario import SUITE, named
 from reid_ros.world.seeds import Split, generator
-from reid_ros.world.values import Shot
 from reid_ros.world.world import World
 
 SEEDS = (101, 102)
 """Of the committed results; nothing was ever chosen on them."""
 LEAST_VISIBLE = 0.3
 """Of whom less can be seen counts neither for nor against."""
-ORACLE = Calibration(
-    Condition(Spread(18.0, 3.0, 1000), Spread(90.0, 5.0, 1000)),
-    Condition(Spread(18.0, 3.0, 1000), Spread(90.0, 5.0, 1000)),
-)
-"""Of the oracle's vectors, by construction."""
-DIMENSIONS, ORACLE_NOISE = 128, 0.3
-
-
-class Oracle:
-    """Vectors that tell truly who is in a box; a ghost gets one of nobody."""
-
-    def __init__(self, world: World) -> None:
-        rng = generator(world.split, 'oracle', world.seed)
-        self._of = rng.normal(size=(len(world.people) + 1, DIMENSIONS)) / np.sqrt(DIMENSIONS)
-
-    def __call__(self, shot: Shot, rows: AnyArray, rng: np.random.Generator) -> FloatArray:
-        """(n, d) float32 unit vectors of boxes that show these rows of the truth, -1 = nobody."""
-        known = rows >= 0
-        who = np.zeros(len(rows), np.int64)
-        who[known] = shot.truth.persons[rows[known]]
-        noise = rng.normal(size=(len(rows), DIMENSIONS)) / np.sqrt(DIMENSIONS)
-        vectors = np.where(known[:, None], self._of[who] + ORACLE_NOISE * noise, noise)
-        vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-        result: FloatArray = vectors.astype(np.float32)
-        return result
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """Where the vectors come from.
-
-    Attributes:
-        name: for people.
-        embedder: makes them from the images; None takes the oracle's.
-        calibration: of the vectors.
-        ground: whether the poses of the fixed cameras are known.
-    """
-
-    name: str
-    embedder: Embedder | None
-    calibration: Calibration = CAUTIOUS
-    ground: bool = False
-
-
-ORACLES = 'oracle'
-"""Name of the contender whose vectors tell who somebody is."""
-GROUND = '+ground'
-"""Ending of a contender's name who also knows where the fixed cameras stand."""
-
-
-def contender(name: str, calibration: str = '') -> Contender:
-    """The oracle, or an appearance network (or `colour`) by the name of its card.
-
-    Args:
-        calibration: file that stands in for the card's; '' = none.
-
-    Raises:
-        ReidError: there is no such card, or its model cannot be loaded.
-    """
-    vectors = name[: -len(GROUND)] if name.endswith(GROUND) else name
-    ground = vectors != name
-    if vectors == ORACLES:
-        return Contender(name, None, ORACLE, ground)
-    config = Config(
-        model=ModelConfig(detector='none', appearance=vectors),
-        identity=IdentityConfig(calibration=calibration),
-    )
-    pipeline = Pipeline.load(config)
-    return Contender(name, pipeline.embedder, pipeline.calibration, ground)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +78,6 @@ class Row:
     apart: int
 
 
-def settings(world: World) -> Config:
-    """What a pipeline is told of a world: its cameras and which of them see common ground."""
-    return Config(
-        model=ModelConfig(detector='none', appearance='none'),
-        topology=TopologyConfig(overlap=world.overlap, transit=world.transit),
-        camera_names=tuple(camera.name for camera in world.cameras),
-    )
-
-
 @dataclass
 class Kept:
     """Rows as they come, made to columns at the end."""
@@ -181,8 +100,14 @@ class Run:
 
     def __init__(self, world: World, contender: Contender) -> None:
         self.contender = contender
+        self.truth = contender.truth(world)
         self.pipeline = Pipeline(
-            settings(world), None, contender.embedder, calibration=contender.calibration
+            settings(world),
+            None,
+            contender.embedder,
+            calibration=contender.calibration,
+            walks=contender.walks(self.truth),
+            gait_calibration=contender.gait_calibration,
         )
         self._numbers = {camera.name: i for i, camera in enumerate(world.cameras)}
         self._ledger = Ledger()
@@ -313,6 +238,9 @@ def watch(
     for shot in world.shots():
         name, index = shot.frame.camera, shot.frame.index
         found = world.detected(shot)
+        for run in runs:
+            if run.truth is not None:
+                run.truth.add(shot, found.rows)
         rng = generator(world.split, 'oracle', world.scenario.name, world.seed, name, index)
         vectors[name, index] = oracle(shot, found.rows, rng)
         moments.push(dataclasses.replace(shot.frame, detections=found.detections))
@@ -342,7 +270,7 @@ def _given(
     for frame in frames:
         if not contender.ground:
             frame = dataclasses.replace(frame, view=None)
-        if contender.embedder is not None:
+        if contender.embedder is not None or not contender.looks:
             result.append(frame)
             continue
         found = frame.detections or Detections.none()

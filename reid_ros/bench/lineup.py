@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from reid_ros import world
-from reid_ros.bench.identity import DIMENSIONS, ORACLE_NOISE, Contender
+from reid_ros.bench.contenders import DIMENSIONS, ORACLE_NOISE, Contender
 from reid_ros.embed import GATE
 from reid_ros.identify import DECIDE_CROPS, DECIDE_WEIGHT
 from reid_ros.scene import SeenTrack

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from reid_ros.bench.contenders import Contender
 from reid_ros.bench.hall import Hall
-from reid_ros.bench.identity import Contender
 from reid_ros.bench.lineup import Crowd, Group, Seen, seen
 from reid_ros.bench.tails import Tail, tails
 from reid_ros.calibration import Calibration

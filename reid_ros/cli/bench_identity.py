@@ -46,6 +46,7 @@ def add(parts: Any) -> None:
 def _identity(args: argparse.Namespace) -> int:
     from reid_ros import results
     from reid_ros.bench import identity
+    from reid_ros.bench.contenders import contender
     from reid_ros.progress import Progress
     from reid_ros.world.scenario import SUITE, named
 
@@ -54,7 +55,7 @@ def _identity(args: argparse.Namespace) -> int:
     worlds, seeds = args.worlds or list(SUITE), args.seeds or list(identity.SEEDS)
     for world in worlds:
         named(world)
-    contenders = [identity.contender(name, files.get(name, '')) for name in args.contenders]
+    contenders = [contender(name, files.get(name, '')) for name in args.contenders]
     total = sum(
         round(named(world).seconds * named(world).rate_hz * named(world).cameras)
         for world in worlds

@@ -68,7 +68,7 @@ def _openset(args: argparse.Namespace) -> int:
 
     from reid_ros import results
     from reid_ros.bench import openset
-    from reid_ros.bench.identity import contender
+    from reid_ros.bench.contenders import contender
     from reid_ros.progress import Progress
 
     if args.fit_people is not None and not args.fit:
