@@ -18,7 +18,7 @@ from reid_ros.ros.links import Links, visible_tables
 from reid_ros.ros.loop import Loop
 from reid_ros.ros.managed import run
 from reid_ros.ros.node import ReidNode
-from reid_ros.ros.observed import Serial, network_number
+from reid_ros.ros.observed import Serial, networks
 from reid_ros.ros.outputs import Outputs, Shot
 from reid_ros.ros.parameters import DISCOVERY_S
 from reid_ros.ros.target import TargetTopics
@@ -111,15 +111,13 @@ class IdentityNode(ReidNode):
             raise ConfigError(f'camera_names is empty; {visible_tables(self)}')
 
     def _open(self, pipeline: Pipeline) -> Loop:
-        embedder = pipeline.embedder
-        network = network_number(embedder.model.checksum if embedder else '')
         links = self.eyes = Links(
             self,
             self.config,
             self.parameters.given,
             lambda: self.enabled,
             self._asker,
-            network,
+            networks(pipeline),
         )
         return IdentityWorker(pipeline, links, self._outputs, self.target, self.get_clock())
 
@@ -127,8 +125,8 @@ class IdentityNode(ReidNode):
 def _without(config: Config) -> Config:
     """The settings without what looks at images.
 
-    The appearance network is loaded for what its card and its file say: thresholds, and whose
-    vectors can be compared. It never runs again.
+    The networks of appearance and gait are loaded for what their cards and files say: thresholds,
+    and whose vectors can be compared. They do not run again.
     """
     model = dataclasses.replace(config.model, detector='none')
     return dataclasses.replace(config, model=model, backend='cpu', backend_strict=False)

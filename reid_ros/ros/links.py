@@ -17,7 +17,7 @@ from reid_ros.ros.convert import stamp_ns
 from reid_ros.ros.diagnostics import pairs, percentiles_ms
 from reid_ros.ros.eyes import Eyes
 from reid_ros.ros.intake import Arrival, Everything, Intake, InTurn
-from reid_ros.ros.observed import Report, table_report
+from reid_ros.ros.observed import Networks, Report, table_report
 from reid_ros.ros.order import Order, Ordered
 from reid_ros.ros.source import Source
 from reid_ros.ros.subscribe import Subscription
@@ -60,7 +60,7 @@ class Link(Source):
         config: all settings.
         accept: called with each table that is to be used.
         asker: knows the clocks of other machines.
-        network: number of the network whose vectors can be compared here.
+        networks: those whose vectors can be compared here.
         overrides: names of the parameters given to the node.
     """
 
@@ -71,11 +71,11 @@ class Link(Source):
         config: Config,
         accept: Callable[[Arrival], None],
         asker: Asker,
-        network: int,
+        networks: Networks,
         overrides: Collection[str] = (),
     ) -> None:
         super().__init__(node, name, config)
-        self._accept, self._asker, self._network = accept, asker, network
+        self._accept, self._asker, self._networks = accept, asker, networks
         self._limit_s = config.link.max_offset_s
         self._order: Order[Delivery] = Order(config.link.wait_s)
         self._session = 0
@@ -171,13 +171,13 @@ class Link(Source):
                 self.note('lost', WORDS['lost'])
             serial = turn.item.report.serial
             self._session = serial.session
-            self._refused = self._refusal(serial.network)
+            self._refused = self._refusal(serial.networks)
             if not self._refused:
                 self._used_s = time.monotonic()
                 seen = turn.item.report.observation
                 self._accept(Arrival(self.name, seen.stamp_ns, turn.item))
 
-    def _refusal(self, network: int) -> str:
+    def _refusal(self, networks: Networks) -> str:
         """Why the table at hand is not used, or ''; it is counted."""
         offset = self.machine.offset
         self.ahead_ns = round(offset.seconds * 1e9)
@@ -190,12 +190,15 @@ class Link(Source):
             )
             self.note('clock', words)
             return words
-        if network != self._network:
+        if networks != self._networks:
             self.health.count('refused_by_network')
+            theirs, ours = (
+                '/'.join(f'{n:08x}' for n in both) for both in (networks, self._networks)
+            )
             words = (
-                f'its vectors are of network {network:08x}, but those here are of '
-                f'{self._network:08x}: give both machines the same model.appearance and file; its '
-                'tables are not used'
+                f'its vectors are of the networks {theirs} (appearance/gait), those here of '
+                f'{ours}: give all machines the same model.appearance and model.gait, and the '
+                'same files; its tables are not used'
             )
             self.note('network', words)
             return words
@@ -208,7 +211,7 @@ class Links(Eyes):
     Args:
         node, config, overrides, enabled: see `Eyes`.
         asker: knows the clocks of other machines.
-        network: number of the network whose vectors can be compared here.
+        networks: those whose vectors can be compared here.
     """
 
     def __init__(
@@ -218,9 +221,9 @@ class Links(Eyes):
         overrides: Collection[str],
         enabled: Callable[[], bool],
         asker: Asker,
-        network: int,
+        networks: Networks,
     ) -> None:
-        self._asker, self._network = asker, network
+        self._asker, self._networks = asker, networks
         super().__init__(node, config, overrides, enabled)
 
     def _waiting_room(self, config: Config) -> Intake:
@@ -231,7 +234,7 @@ class Links(Eyes):
 
     def _source(self, name: str, overrides: Collection[str]) -> Source:
         return Link(
-            self._node, name, self._config, self._accept, self._asker, self._network, overrides
+            self._node, name, self._config, self._accept, self._asker, self._networks, overrides
         )
 
     def _overflowed(self, camera: str) -> None:

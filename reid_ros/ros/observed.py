@@ -11,23 +11,34 @@ from __future__ import annotations
 import dataclasses
 import typing
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reid_ros.ground import Places
 from reid_ros.replay.clouds import BOX, TableError
 from reid_ros.scene import Observation
 from reid_ros.types import AnyArray, IntArray, Tracks
 
+if TYPE_CHECKING:
+    from reid_ros.pipeline import Pipeline
+
+Networks = tuple[int, int]
+
 IMAGE, TRACK, ENDED = 0, 1, 2
 """States of a row."""
 
-PARTS: dict[str, type[Any]] = {'places': Places}
-"""Optional parts of an observation that travel, as dataclasses of arrays.
 
-A part with a field `rows` has values of these tracks alone; any other has one of each track.
-"""
+def _parts() -> dict[str, type[Any]]:
+    """The optional parts of an observation: its fields that are dataclasses of arrays, or None."""
+    hints = typing.get_type_hints(Observation)
+    kinds = {name: typing.get_args(hint) for name, hint in hints.items()}
+    optional = {n: k[0] for n, k in kinds.items() if len(k) == 2 and k[1] is type(None)}
+    return {name: kind for name, kind in optional.items() if hasattr(kind, '__dataclass_fields__')}
+
+
+PARTS = _parts()
+"""By name: a part with a field `rows` has values of these tracks alone, any other of each track;
+a field of texts has one of each track."""
 
 _HEAD = np.dtype(
     [
@@ -39,7 +50,8 @@ _HEAD = np.dtype(
         ('session', '<u4'),
         ('sequence', '<u4'),
         ('epoch', '<u4'),
-        ('network', '<u4'),
+        ('network_appearance', '<u4'),
+        ('network_gait', '<u4'),
     ]
 )
 # Of columns whose values have more than one dimension, what a flat column cannot tell.
@@ -56,13 +68,19 @@ class Serial:
         session: drawn when the sight node began; another one is another run of it.
         sequence: number of the camera's table in that run, from 0.
         epoch: how often the camera's tracks were forgotten in that run.
-        network: says which network made the appearance vectors, 0 = none.
+        network_appearance, network_gait: which networks made the vectors, 0 = none.
     """
 
     session: int
     sequence: int
     epoch: int = 0
-    network: int = 0
+    network_appearance: int = 0
+    network_gait: int = 0
+
+    @property
+    def networks(self) -> Networks:
+        """The numbers of the networks, of appearance and of gait."""
+        return self.network_appearance, self.network_gait
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +99,15 @@ class Report:
     observation: Observation
 
 
-def network_number(checksum: str) -> int:
-    """A network's file in 32 bits, from its SHA-256 in hexadecimal; 0 for ''."""
-    return int(checksum[:8], 16) if checksum else 0
+def networks(pipeline: Pipeline) -> Networks:
+    """Which networks make the vectors of a pipeline, in 32 bits each; 0 = none."""
+    embedder, walks = pipeline.embedder, pipeline.sight.walks
+    sums = (
+        embedder.model.checksum if embedder else '',
+        getattr(walks.gaits, 'checksum', '') if walks else '',
+    )
+    appearance, gait = (int(found[:8], 16) if found else 0 for found in sums)
+    return appearance, gait
 
 
 def report_table(report: Report) -> AnyArray:
@@ -153,7 +177,7 @@ def table_report(table: AnyArray, camera: str, stamp_ns: int) -> Report:
     parts = {
         name: _part(rows, name, kind)
         for name, kind in PARTS.items()
-        if any(column.startswith(f'{name}_') for column in have)
+        if any(f'{name}_{field}' in have for field in (_ORDER, *kind.__dataclass_fields__))
     }
     serial = Serial(*(int(image[f.name]) for f in dataclasses.fields(Serial)))
     observation = Observation(

@@ -20,7 +20,7 @@ from reid_ros.ros.clocks import Answerer
 from reid_ros.ros.eyes import Eyes
 from reid_ros.ros.loop import Loop
 from reid_ros.ros.managed import run
-from reid_ros.ros.observed import Report, Serial, network_number, report_table
+from reid_ros.ros.observed import Networks, Report, Serial, networks, report_table
 from reid_ros.ros.outputs import Shot
 from reid_ros.ros.services import Services
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
@@ -64,11 +64,11 @@ class Tables:
         """The tracks of a camera were forgotten: the next table says so."""
         self._epoch[camera] += 1
 
-    def publish(self, shot: Shot, observation: Any, network: int) -> None:
+    def publish(self, shot: Shot, observation: Any, networks: Networks) -> None:
         """Say what was seen in one image, under the header of the image."""
         camera = shot.frame.camera
         height, width = shot.frame.image.shape[:2]
-        serial = Serial(self.session, self._next[camera], self._epoch[camera], network)
+        serial = Serial(self.session, self._next[camera], self._epoch[camera], *networks)
         self._next[camera] += 1
         table = report_table(Report(serial, width, height, observation))
         self._publishers[camera].publish(table_to_cloud(table, shot.header))
@@ -87,8 +87,7 @@ class SightWorker(Watcher):
     def __init__(self, pipeline: Pipeline, eyes: Eyes, clock: Clock, tables: Tables) -> None:
         super().__init__(pipeline, eyes.intake, eyes.cameras, clock, eyes.base)
         self._tables = tables
-        embedder = pipeline.embedder
-        self._network = network_number(embedder.model.checksum if embedder else '')
+        self._networks = networks(pipeline)
 
     def _use(self, shots: Sequence[Shot]) -> Mapping[str, float]:
         began = time.perf_counter()
@@ -96,7 +95,7 @@ class SightWorker(Watcher):
             observations = self._pipeline.observe([shot.frame for shot in shots])
             seen = time.perf_counter()
             for shot, observation in zip(shots, observations):
-                self._tables.publish(shot, observation, self._network)
+                self._tables.publish(shot, observation, self._networks)
         return {'observe': seen - began, 'publish': time.perf_counter() - seen}
 
     def _forget(self, camera: str) -> None:
