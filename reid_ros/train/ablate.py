@@ -16,7 +16,6 @@ A queue is one YAML file:
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,18 +24,13 @@ from typing import Any
 
 from reid_ros import results
 from reid_ros.config import ConfigError, build, setting
-from reid_ros.train import course, gates, loop, queue, saved, score, settings
-from reid_ros.train.final import final_scores
+from reid_ros.train import gates, queue, saved, settings
 from reid_ros.train.gates import Question, Record
-from reid_ros.train.optimiser import device_of
 from reid_ros.train.queue import Cell
-from reid_ros.train.schedule import PHASES, Phases
-from reid_ros.train.settings import Recipe
-from reid_ros.train.sources import trials
+from reid_ros.train.subjects import SPLITS, Subject, subject_of
 from reid_ros.train.teacher import digest
 
 TEACHER = 'teacher'
-SPLITS = ('validation', 'test')
 
 
 @dataclass(frozen=True)
@@ -64,7 +58,7 @@ class Part:
     init: str
     arm: str
     seed: int
-    recipe: Recipe
+    recipe: Any
 
     @property
     def name(self) -> str:
@@ -79,12 +73,14 @@ class Plan:
     Attributes:
         question: what it asks.
         parts: its cells, all arms of a seed before the next seed.
-        teacher: folder of the teacher, None where no arm has one.
+        teachers: folder of each start's first teacher; starts where no arm has one are missing.
+        subject: of its task.
     """
 
     question: Question
     parts: tuple[Part, ...]
-    teacher: Path | None
+    teachers: Mapping[str, Path]
+    subject: Subject
 
 
 def read(path: Path, more: Mapping[str, Any] | None = None) -> Plan:
@@ -110,16 +106,21 @@ def read(path: Path, more: Mapping[str, Any] | None = None) -> Plan:
     for arm in filter(None, (plan.headline, *plan.rivals, *plan.long)):
         if arm not in arms:
             raise ConfigError(f'{path}: no arm is called {arm!r}; there are {", ".join(arms)}')
+    base = path.parent / plan.recipe
+    subject = subject_of(settings.task(base))
     parts = []
     for seed in range(max(plan.seeds, plan.long_seeds if plan.long else 0)):
         for init, start in inits.items():
             for arm, changes in arms.items():
                 if seed < (plan.long_seeds if arm in plan.long else plan.seeds):
                     whole = {**common, **start, **changes, **(more or {}), 'run.seed': seed}
-                    recipe = settings.read(path.parent / plan.recipe, whole)
-                    parts.append(Part(init, arm, seed, _sound(recipe, path, arm)))
+                    try:
+                        recipe = subject.read(base, whole)
+                    except ConfigError as error:
+                        raise ConfigError(f'{path}: {arm}: {error}') from error
+                    parts.append(Part(init, arm, seed, recipe))
     question = Question(plan.headline, plan.rivals, plan.plain, plan.long)
-    return Plan(question, tuple(parts), _teacher(parts, path))
+    return Plan(question, tuple(parts), _teachers(parts, subject, path), subject)
 
 
 def run(
@@ -150,31 +151,49 @@ def run(
                 f'{folder} holds no finished training, and cells of the queue need it: train it '
                 "with 'reid_ros train run' first"
             )
-    return queue.work(cells(plan, out, command), out, after, again, (TEACHER, *only))
+    named = tuple(_named_teachers(plan))
+    return queue.work(cells(plan, out, command), out, after, again, (*named, *only))
 
 
 def cells(plan: Plan, out: Path, command: str = '') -> list[Cell]:
     """The cells of a study: the teacher's scores, then its parts."""
     found = []
-    if plan.teacher is not None:
-        recipe, folder = plan.parts[0].recipe, plan.teacher
+    for name, folder in _named_teachers(plan).items():
+        recipe = next(part.recipe for part in plan.parts if plan.teachers.get(part.init) == folder)
         facts = {'folder': str(folder), 'data': dataclasses.asdict(recipe.data)}
-        found.append(Cell(TEACHER, lambda: _scored_teacher(folder, recipe), digest(facts)))
+
+        def score(folder: Path = folder, recipe: Any = recipe) -> dict[str, Any]:
+            return _scored_teacher(plan.subject, folder, recipe)
+
+        found.append(Cell(name, score, digest(facts)))
     for part in plan.parts:
 
         def work(part: Part = part) -> dict[str, Any]:
-            return _trained(part, out / part.name, command)
+            return _trained(plan.subject, part, out / part.name, command)
 
-        found.append(Cell(part.name, work, _key(part.recipe)))
+        found.append(Cell(part.name, work, _key(plan.subject, part.recipe)))
+    return found
+
+
+def _named_teachers(plan: Plan) -> dict[str, Path]:
+    """Names of the teachers' cells: 'teacher', and 'teacher-START' for those of later starts."""
+    found: dict[str, Path] = {}
+    for init, folder in plan.teachers.items():
+        if folder not in found.values():
+            found[f'{TEACHER}-{init}' if found else TEACHER] = folder
     return found
 
 
 def document(plan: Plan, out: Path, command: str) -> dict[str, Any]:
     """The study as it stands: rows, claims, and what every cell said."""
     records = queue.records(cells(plan, out), out)
-    teacher = next((record for record in records if record['cell'] == TEACHER), None)
-    if teacher is not None and 'failed' in teacher:
-        teacher = None
+    named = _named_teachers(plan)
+    told = {r['cell']: r for r in records if r['cell'] in named and 'failed' not in r}
+    teachers = {
+        init: next((told[name] for name, own in named.items() if own == folder and name in told),
+                   None)
+        for init, folder in plan.teachers.items()
+    }  # fmt: skip
     places = {part.name: part for part in plan.parts}
     done: list[Record] = []
     for record in records:
@@ -186,7 +205,14 @@ def document(plan: Plan, out: Path, command: str) -> dict[str, Any]:
         row
         for split in SPLITS
         for name in (data.validation if split == 'validation' else data.test)
-        for row in gates.rows(done, teacher, plan.question, split, name)
+        for init in dict.fromkeys(part.init for part in plan.parts)
+        for row in gates.rows(
+            [record for record in done if record['init'] == init],
+            teachers.get(init),
+            plan.question,
+            split,
+            name,
+        )
     ]
     return results.document(
         command,
@@ -197,7 +223,8 @@ def document(plan: Plan, out: Path, command: str) -> dict[str, Any]:
         failed={r['cell']: r['failed'] for r in records if 'failed' in r},
         question=dataclasses.asdict(plan.question),
         claims=gates.claims(rows, plan.question),
-        teacher=teacher,
+        teacher=next(iter(told.values()), None),
+        teachers=told,
         cells=[{key: r[key] for key in r if key not in ('points', 'key')} for r in done],
     )
 
@@ -209,19 +236,19 @@ def write(plan: Plan, out: Path, command: str, path: Path) -> dict[str, Any]:
     return content
 
 
-def _scored_teacher(folder: Path, recipe: Recipe) -> dict[str, Any]:
+def _scored_teacher(subject: Subject, folder: Path, recipe: Any) -> dict[str, Any]:
     own = saved.scores(folder)
     return {
         'moved': gates.moved(own['points'], own['steps']),
         'steps': own['steps'],
         'train_s': own['wall_s'],
         'parameters': own['parameters'],
-        **_scores(folder, recipe),
+        **subject.scores(folder, recipe),
     }
 
 
-def _trained(part: Part, folder: Path, command: str) -> dict[str, Any]:
-    found = loop.train(part.recipe, folder, command=command).scores
+def _trained(subject: Subject, part: Part, folder: Path, command: str) -> dict[str, Any]:
+    found = subject.train(part.recipe, folder, command).scores
     return {
         'init': part.init,
         'arm': part.arm,
@@ -232,68 +259,42 @@ def _trained(part: Part, folder: Path, command: str) -> dict[str, Any]:
         'teacher_calls': found['teacher_calls'],
         'moved': gates.moved(found['points'], found['steps']),
         'points': found['points'],
-        'cosine': looks(folder / 'curves.csv', part.recipe),
+        **subject.facts(folder, part.recipe),
         'validation': found['validation'],
-        'test': final_scores(folder),
+        'test': subject.test(folder),
     }
 
 
-def looks(curves: Path, recipe: Recipe) -> dict[str, list[float]]:
-    """The cosines of task and distillation gradients that a training wrote down, by phase."""
-    phases = Phases(recipe.distil, lambda done: course.rate(recipe.optim, done))
-    found: dict[str, list[float]] = {phase: [] for phase in PHASES}
-    with curves.open(encoding='utf-8', newline='') as file:
-        for row in csv.DictReader(file):
-            if row.get('cosine'):
-                # A point of the curves tells of the steps before it, the first of which looked.
-                step = float(row['step']) - recipe.run.log_steps
-                found[phases.phase(step / recipe.optim.steps)].append(float(row['cosine']))
-    return {phase: values for phase, values in found.items() if values}
-
-
-def _scores(folder: Path, recipe: Recipe) -> dict[str, Any]:
-    """Of the teacher, on what the students of a recipe are scored on."""
-    network, data = saved.load(folder).to(device_of(recipe.run)), recipe.data
-    return {
-        split: score.scores(network, trials(data, names), data.score_frames, True)
-        for split, names in zip(SPLITS, (data.validation, data.test))
-    }
-
-
-def _key(recipe: Recipe) -> str:
+def _key(subject: Subject, recipe: Any) -> str:
     """Of everything that decides a cell's result, not of where files lie and how fast it runs."""
     facts = dataclasses.asdict(recipe)
     facts['run'] = {'seed': recipe.run.seed, 'amp': recipe.run.amp}
-    for block, name in (('data', 'cache'), ('data', 'workers'), ('distil', 'store')):
-        del facts[block][name]
-    return digest(facts)
+    return digest(subject.kept(facts))
 
 
 def _needed(plan: Plan, only: Sequence[str]) -> list[Path]:
     recipes = [part.recipe for part in plan.parts if queue.chosen(part.name, only)]
-    starts = [Path(recipe.start).expanduser() for recipe in recipes if recipe.start]
-    return ([plan.teacher] if plan.teacher else []) + starts
+    names = [name for recipe in recipes for name in plan.subject.teachers(recipe)]
+    names += [recipe.start for recipe in recipes if recipe.start]
+    return [*plan.teachers.values(), *(Path(name).expanduser() for name in names)]
 
 
-def _teacher(parts: Sequence[Part], path: Path) -> Path | None:
-    folders = [p.recipe.distil.teacher for p in parts if p.recipe.distil.schedule != 'none']
-    if len(set(folders)) > 1:
-        raise ConfigError(f'{path}: arms have different teachers: {sorted(set(folders))}')
-    if folders and not folders[0]:
-        raise ConfigError(f'{path}: distil.teacher: names no folder, and arms need a teacher')
-    return Path(folders[0]).expanduser() if folders else None
-
-
-def _sound(recipe: Recipe, path: Path, arm: str) -> Recipe:
-    probe, points = recipe.distil.probe, recipe.run.log_steps
-    if probe and probe != points:
-        raise ConfigError(
-            f'{path}: {arm}: distil.probe is {probe} and run.log_steps {points}: make them equal, '
-            'so that each look at the angle of gradients has a row of its own'
-        )
-    # Its corners are checked, whatever the schedule.
-    Phases(dataclasses.replace(recipe.distil, schedule='none'), lambda done: 1.0)
-    return recipe
+def _teachers(parts: Sequence[Part], subject: Subject, path: Path) -> dict[str, Path]:
+    """The teacher that all arms of a start have; some may have others, too."""
+    found: dict[str, Path] = {}
+    for part in parts:
+        names = subject.teachers(part.recipe)
+        if not names:
+            continue
+        if not names[0]:
+            raise ConfigError(f'{path}: distil.teacher: names no folder, and arms need a teacher')
+        first = found.setdefault(part.init, Path(names[0]).expanduser())
+        if first not in [Path(name).expanduser() for name in names]:
+            raise ConfigError(
+                f'{path}: arms of {part.init} have different teachers: '
+                f'{sorted([str(first), *names])}'
+            )
+    return found
 
 
 def _named(value: Any, where: str) -> dict[str, dict[str, Any]]:
