@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reid_ros.cli import silhouette
+from reid_ros.cli import gait, silhouette
 from reid_ros.cli.arguments import number
 
 if TYPE_CHECKING:
@@ -102,6 +102,9 @@ def _export(args: argparse.Namespace) -> int:
 
     if silhouette.is_one(args.training):
         return silhouette.export(args, _command(args))
+    walks = gait.is_one(args.training)
+    if walks:
+        exported = gait.exported(args)
     wanted = Wanted(
         precision=args.precision,
         clip=args.clip,
@@ -115,7 +118,7 @@ def _export(args: argparse.Namespace) -> int:
         command=_command(args),
         threads=args.threads,
     )
-    progress = Progress(None if args.quiet else sys.stderr, 0, 'tracklets')
+    progress = Progress(None if args.quiet else sys.stderr, 0, 'walks' if walks else 'tracklets')
     try:
         made = exported(Path(args.training), Path(args.out), wanted, progress.add)
     finally:
@@ -153,6 +156,7 @@ def _calibrated(made: Made, args: argparse.Namespace) -> Card:
 def _lines(made: Made) -> list[str]:
     spec, precision = made.card.input, made.card.training['precision']
     clip = f'clips of {spec.frames} crops' if spec.frames else 'crops'
+    clip = 'walks of silhouettes' if made.card.kind == 'gait' else clip
     lines = [
         f'{made.path}: {made.megabytes:.2f} MB, {precision}, {made.card.output.vector} numbers of '
         f'{clip} of {spec.width} x {spec.height}'

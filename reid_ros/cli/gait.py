@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from reid_ros.cli.arguments import changes
+from reid_ros.types import ReidError
+
+if TYPE_CHECKING:
+    from reid_ros.train.artefact import Made
 
 
 def train(args: argparse.Namespace, command: str) -> int:
@@ -38,6 +42,31 @@ def train(args: argparse.Namespace, command: str) -> int:
         print(line(name, values))
     print(f'results: {folder}')
     return 0
+
+
+def is_one(folder: str) -> bool:
+    """Whether a folder holds the training of a gait network."""
+    from reid_ros.train.gait import saved
+
+    return saved.is_one(Path(folder))
+
+
+def exported(args: argparse.Namespace) -> Callable[..., Made]:
+    """What exports a gait network.
+
+    Raises:
+        ReidError: an option that has no meaning for one.
+    """
+    from reid_ros.train.gait.artefact import PRECISIONS, exported
+
+    for option in ('clip', 'rendered'):
+        if getattr(args, option):
+            raise ReidError(f'--{option} has no meaning for a gait network')
+    if args.precision not in PRECISIONS:
+        raise ReidError(
+            f'--precision {args.precision}: gait networks have {", ".join(PRECISIONS)}'
+        )
+    return exported
 
 
 def line(name: str, found: Mapping[str, Any]) -> str:
