@@ -18,6 +18,8 @@ LEFT_OUT = 0.6
 """A body that fills less of its box' height than this is hidden in part, or somebody else's."""
 SQUAT = 1.25
 """Height over width below which a mask is no standing person; the longest strides have 1.5."""
+RIM = 0.02
+"""Of a mask's sides: what counts as its edge; networks are unsure at the very border."""
 BORDER, ROOM = 0.04, 0.1
 """How long a piece of the mask's edge the body of a whole person may touch: where that is the
 image's border, and where the mask shows more than the box."""
@@ -110,12 +112,13 @@ def _cut(
         sides: (4,) pixels from what the mask shows to the image's border: left, up, right, down.
         room: (4,) pixels around the box that the mask shows, too, in the same order.
     """
+    high, wide = (max(1, round(RIM * side)) for side in solid.shape)
     touching = np.array(
         [
-            np.count_nonzero(solid[:, 0]) * down,
-            np.count_nonzero(solid[0]) * across,
-            np.count_nonzero(solid[:, -1]) * down,
-            np.count_nonzero(solid[-1]) * across,
+            np.count_nonzero(solid[:, :wide].any(axis=1)) * down,
+            np.count_nonzero(solid[:high].any(axis=0)) * across,
+            np.count_nonzero(solid[:, -wide:].any(axis=1)) * down,
+            np.count_nonzero(solid[-high:].any(axis=0)) * across,
         ]
     )
     allowed = np.where(room > 1.0, ROOM, np.array(TIGHT))

@@ -19,7 +19,7 @@ import numpy as np
 from reid_ros.background import Background
 from reid_ros.bench import reel
 from reid_ros.silhouette import SIZE, Silhouetter, Silhouettes, aligned, around, made
-from reid_ros.types import BoolArray, FloatArray, Frame, UInt8Array
+from reid_ros.types import AnyArray, BoolArray, FloatArray, Frame, UInt8Array
 from reid_ros.world.cast import person
 from reid_ros.world.crops import detected
 from reid_ros.world.photo import Photo
@@ -238,12 +238,15 @@ def footage(
         background = Background() if fixed else None
         numbers = np.unique(one.frames)
         wanted = set(numbers[::step].tolist())
+        # Frames between labelled ones show people whom nobody boxed: not to be learnt from.
+        free = set(range(int(numbers[-1]) + 1)) - _near(numbers)
         for index, image in reel.images(one.film):
             tell(1)
             rows = one.people[one.frames == index] >= 0
             boxes = one.boxes[one.frames == index]
             frame = Frame(f'{name}-{camera}', index, image, index)
-            ground = background.look([(frame, boxes)])[0] if background else None
+            known = len(boxes) or index in free
+            ground = background.look([(frame, boxes)])[0] if background and known else None
             if index not in wanted or not len(boxes):
                 continue
             looks = {key: net.look([(frame, boxes)])[0] for key, net in networks.items()}
@@ -255,6 +258,11 @@ def footage(
                 crop = np.ascontiguousarray(image[y0:y1, x0:x1])
                 found.append(Seen(crop, {key: _row(look, k) for key, look in looks.items()}))
     return found
+
+
+def _near(numbers: AnyArray) -> set[int]:
+    """Numbers of frames within a second and a half of labelled ones, at 10 frames a second."""
+    return {number + shift for number in numbers.tolist() for shift in range(-15, 16)}
 
 
 def _row(found: Silhouettes, k: int) -> Silhouettes:

@@ -59,24 +59,22 @@ def is_one(folder: str) -> bool:
 def export(args: argparse.Namespace, command: str) -> int:
     """Write a silhouette network as a file that a robot runs."""
     from reid_ros.progress import Progress
-    from reid_ros.train.segment.export import exported
+    from reid_ros.train.segment.export import Wanted, exported
 
     for option in ('clip', 'rendered'):
         if getattr(args, option):
             raise ReidError(f'--{option} has no meaning for a silhouette network')
+    wanted = Wanted(
+        precision=args.precision,
+        name=args.name,
+        note=args.note,
+        command=command,
+        crops=args.crops,
+        threads=args.threads,
+    )
     progress = Progress(None if args.quiet else sys.stderr, 0, 'pictures')
     try:
-        made = exported(
-            Path(args.training),
-            Path(args.out),
-            precision=args.precision,
-            name=args.name,
-            note=args.note,
-            command=command,
-            crops=args.crops,
-            threads=args.threads,
-            tell=progress.add,
-        )
+        made = exported(Path(args.training), Path(args.out), wanted, progress.add)
     finally:
         progress.close()
     if args.json:

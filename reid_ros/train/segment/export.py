@@ -21,6 +21,7 @@ from reid_ros.train.segment import loop, score
 from reid_ros.train.segment.disturb import Disturbed
 from reid_ros.train.segment.net import Masks, Segmenter
 from reid_ros.train.segment.pictures import Tell, drawn, silent
+from reid_ros.train.segment.settings import SegmentRecipe
 from reid_ros.types import UInt8Array
 
 PRECISIONS = ('fp32', 'fp16', 'int8', 'int8-tensorrt')
@@ -29,6 +30,34 @@ LOST = 0.01
 """Most overlap that a lower precision may lose."""
 
 Scores = Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be exported.
+
+    Attributes:
+        precision: one of `PRECISIONS`.
+        name: of the network; '' = that of the file.
+        note: for the card.
+        command: that repeats this.
+        crops: how many training crops the ranges of 8 bits are learnt from.
+        threads: of the CPU, 0 = all cores.
+    """
+
+    precision: str = 'fp32'
+    name: str = ''
+    note: str = ''
+    command: str = ''
+    crops: int = 512
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ExportError(
+                f'precision {self.precision!r} of a silhouette network: choose '
+                f'{", ".join(PRECISIONS)}'
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +95,13 @@ def graph(network: Segmenter) -> onnx.ModelProto:
     )
 
 
-def exported(
-    folder: Path,
-    path: Path,
-    *,
-    precision: str = 'fp32',
-    name: str = '',
-    note: str = '',
-    command: str = '',
-    crops: int = 512,
-    threads: int = 0,
-    tell: Tell = silent,
-) -> Made:
+def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> Made:
     """Export a finished training, judged on the validation sets of its recipe.
 
     Args:
         folder: of the training.
         path: the .onnx file to write; the card goes beside it.
-        precision: one of `PRECISIONS`.
-        name: of the network; '' = that of the file.
-        note: for the card.
-        command: that repeats this.
-        crops: how many training crops the ranges of 8 bits are learnt from.
-        threads: of the CPU, 0 = all cores.
+        wanted: how.
         tell: is called with the number of pictures that had to be drawn.
 
     Raises:
@@ -97,59 +110,75 @@ def exported(
         ExportError: it cannot be exported so, or would lose too much.
     """
     writable(path)
-    if precision not in PRECISIONS:
-        raise ExportError(
-            f'precision {precision!r} of a silhouette network: choose {", ".join(PRECISIONS)}'
-        )
     recipe, network = loop.recipe_of(folder), loop.load(folder)
-    data = recipe.data
-    tested = {one: drawn(data, one, tell) for one in data.validation}
-    if precision != 'fp32' and not tested:
-        raise ExportError(f'{precision}: data.validation names no set, so nobody knows the loss')
+    tested = {name: drawn(recipe.data, name, tell) for name in recipe.data.validation}
+    if wanted.precision != 'fp32' and not tested:
+        raise ExportError(
+            f'{wanted.precision}: data.validation names no set, so nobody knows what is lost'
+        )
+    shown = _crops(recipe, wanted.crops, tell)
     plain = graph(network)
-    found = plain
-    sets = [drawn(data, one, tell) for one in data.train]
-    disturbed = Disturbed(recipe, sets)
-    rows = np.linspace(0, len(disturbed) - 1, crops).astype(int).tolist()
-    shown = np.stack([disturbed(row, 0)[0] for row in rows])
-    if precision == 'fp16':
-        found = stored_half(plain)
-    elif precision.startswith('int8'):
-        found = int8(plain, shown, precision == 'int8-tensorrt', centred=False)
+    found = _lowered(plain, shown, wanted.precision)
     full, own = (
         {
-            one: score.scores(Runner(graph_, threads), pictures, network.size)
-            for one, pictures in tested.items()
+            name: score.scores(Runner(one, wanted.threads), pictures, network.size)
+            for name, pictures in tested.items()
         }
-        for graph_ in (plain, found)
+        for one in (plain, found)
     )
-    _refuse(full, own, precision)
+    _refuse(full, own, wanted.precision)
     content = found.SerializeToString()
-    told = saved.scores(folder)
-    card = Card(
-        name=name or path.stem,
+    card = _card(folder, path, network, wanted, own, full)
+    card = put(content, card, path, np.ascontiguousarray(shown[0]))
+    return Made(path, card, len(content) / 1e6, own, full)
+
+
+def _crops(recipe: SegmentRecipe, number: int, tell: Tell) -> UInt8Array:
+    """(n, h, w, 3) crops as in training, evenly spread over its sets."""
+    made = Disturbed(recipe, [drawn(recipe.data, name, tell) for name in recipe.data.train])
+    rows = np.linspace(0, len(made) - 1, number).astype(int).tolist()
+    return np.stack([made(row, 0)[0] for row in rows])
+
+
+def _lowered(plain: onnx.ModelProto, shown: UInt8Array, precision: str) -> onnx.ModelProto:
+    if precision == 'fp32':
+        return plain
+    if precision == 'fp16':
+        return stored_half(plain)
+    # Nothing is added to masks: probabilities have no mean to be kept.
+    return int8(plain, shown, precision == 'int8-tensorrt', centred=False)
+
+
+def _card(
+    folder: Path, path: Path, network: Segmenter, wanted: Wanted, own: Scores, full: Scores
+) -> Card:
+    told, (height, width) = saved.scores(folder), network.size
+    recipe = loop.recipe_of(folder)
+    return Card(
+        name=wanted.name or path.stem,
         kind='silhouette',
         file=path.name,
-        input=_input(network),
+        input=Input(
+            layout='NHWC', height=height, width=width, order='bgr', fit='stretch', dtype='uint8'
+        ),
         output=Output(scores='probability'),
         licence=LICENCE,
         source='reid_ros/train',
-        command=command,
-        note=note,
+        command=wanted.command,
+        note=wanted.note,
         training={
             'parameters': told['parameters'],
-            'data': list(data.train),
+            'data': list(recipe.data.train),
             'command': told['command'],
             'steps': told['steps'],
+            'wall_s': told['wall_s'],
             'seed': recipe.run.seed,
             'commit': told['commit'],
-            'precision': precision,
+            'precision': wanted.precision,
             'validation': own,
             'fp32': full,
         },
     )
-    card = put(content, card, path, _picture(shown))
-    return Made(path, card, len(content) / 1e6, own, full)
 
 
 def _refuse(full: Scores, own: Scores, precision: str) -> None:
@@ -160,15 +189,3 @@ def _refuse(full: Scores, own: Scores, precision: str) -> None:
                 f'{precision} loses {100 * lost:.2f} points of overlap on {name}, and '
                 f'{100 * LOST:g} are allowed: calibrate it on more crops, or export fp16'
             )
-
-
-def _input(network: Segmenter) -> Input:
-    height, width = network.size
-    return Input(
-        layout='NHWC', height=height, width=width, order='bgr', fit='stretch', dtype='uint8'
-    )
-
-
-def _picture(shown: UInt8Array) -> UInt8Array:
-    """(h, w, 3) a crop to run it on."""
-    return np.ascontiguousarray(shown[0])
