@@ -133,4 +133,5 @@ def _loaded(config: Config, path: Path, found: card.Card) -> Model:
         engine_cache_dir=config.engine_cache_dir,
         precision=config.precision,
         max_batch=config.max_batch,
+        typical=len(config.camera_names) if found.kind == 'detector' else 0,
     )

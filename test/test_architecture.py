@@ -98,8 +98,8 @@ ROOMS = {
     'world': ('boxes', 'config', 'ego', 'images', 'lens', 'replay', 'types'),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
     'ros': (
-        'config', 'follow', 'ground', 'lens', 'moments', 'odometry', 'pipeline', 'replay', 'scene',
-        'target', 'types', 'whereabouts', 'world',
+        'config', 'engine', 'follow', 'ground', 'lens', 'moments', 'odometry', 'pipeline',
+        'replay', 'scene', 'target', 'types', 'whereabouts', 'world',
     ),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),

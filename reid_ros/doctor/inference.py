@@ -9,12 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reid_ros.doctor.finding import Finding, tried, tried_all
+from reid_ros.doctor.finding import Finding, Trial, tried, tried_all
 
 if TYPE_CHECKING:
     from reid_ros.config import Config
 
 SECTION = 'inference'
+NATIVE = 'tensorrt'
+BUILD_S = 300.0
+"""Seconds that the engine of one convolution may take: TensorRT's start on a small Jetson."""
 BACKENDS = {
     'ort_tensorrt': 'TensorrtExecutionProvider',
     'ort_cuda': 'CUDAExecutionProvider',
@@ -28,18 +31,62 @@ _INSTALL = "see 'Installation on a robot' in the README"
 def findings(config: Config | None) -> list[Finding]:
     """Providers, GPU and models; config is None where the settings cannot be read."""
     found, has_gpu = gpu()
-    found += _providers(config, has_gpu)
-    return found + (list(models(config)) if config else [])
+    loads = any(f.subject == NATIVE and f.level == 'ok' for f in found)
+    native = tried('provider', NATIVE, timeout_s=BUILD_S) if loads else None
+    runs = native is not None and not native.error and native.facts['ran'] == NATIVE
+    if native is not None:
+        found = [engines(f, native) if f.subject == NATIVE else f for f in found]
+    found += _providers(config, has_gpu, runs)
+    if config:
+        found += models(config)
+        found += unbuilt(config) if runs else ()
+    return found
 
 
-def _providers(config: Config | None, has_gpu: bool) -> Iterator[Finding]:
+def engines(loads: Finding, trial: Trial) -> Finding:
+    """What came of building an engine of a small network, proving it and running it.
+
+    Args:
+        loads: that TensorRT's package loads.
+        trial: of the probe.
+    """
+    if not trial.error and trial.facts['ran'] == NATIVE and trial.facts['right']:
+        text = f'{loads.found}; it built an engine and ran it as ONNX Runtime does'
+        return Finding(SECTION, NATIVE, 'ok', text)
+    why = trial.error or trial.facts['reason'] or 'the engine gives wrong numbers'
+    return Finding(
+        SECTION, NATIVE, 'problem', f'{loads.found}, but no engine runs: {why}',
+        f'leave backend at auto; to use it: {_INSTALL}',
+    )  # fmt: skip
+
+
+def unbuilt(config: Config) -> Iterator[Finding]:
+    """The configured networks without an engine: better build it before the robot drives."""
+    from reid_ros.card import CardError, find
+    from reid_ros.engine.native import is_kept
+
+    for name in (config.model.detector, config.model.appearance):
+        try:
+            path, card = find(name)
+        except CardError:  # 'none', or missing, which its own line says
+            continue
+        if card.built_in or is_kept(path, config.engine_cache_dir):
+            continue
+        yield Finding(
+            SECTION, 'engine', 'note', f'no TensorRT engine of {path.name} is built yet',
+            f"'reid_ros bench engine {name}' builds, proves and times it beside the other "
+            'backends; afterwards backend: auto uses it',
+        )  # fmt: skip
+
+
+def _providers(config: Config | None, has_gpu: bool, native: bool) -> Iterator[Finding]:
     listed = tried('providers')
     names = listed.facts.get('names', [])
     built = [backend for backend, provider in BACKENDS.items() if provider in names]
     demanded = config.backend if config else 'auto'
     strict = bool(config and config.backend_strict)
     trials = tried_all('provider', built)
-    ran = set()
+    ran = {NATIVE} if native else set()
     for backend in built:
         trial = trials[backend]
         why = trial.error or trial.facts['reason']
@@ -121,18 +168,18 @@ def gpu(root: Path = Path('/')) -> tuple[list[Finding], bool]:
 
 
 def _tensorrt(step: str) -> Finding:
-    trial = tried('imported', 'tensorrt')
+    trial = tried('imported', NATIVE)
     if not trial.error:
         version = trial.facts['version']
-        return Finding(SECTION, 'tensorrt', 'ok', f'its Python package {version} loads')
+        return Finding(SECTION, NATIVE, 'ok', f'its Python package {version} loads')
     library = missing_library(trial.error)
     text = f'misses {library}' if library else trial.error
     return Finding(
         SECTION,
-        'tensorrt',
+        NATIVE,
         'note',
-        f'its Python package does not load: {text}; ort_tensorrt does without it, but may miss '
-        'the same libraries',
+        f'its Python package does not load: {text}; backend tensorrt needs it, ort_tensorrt does '
+        'without it but may miss the same libraries',
         step,
     )
 

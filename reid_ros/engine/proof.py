@@ -13,7 +13,7 @@ import numpy as np
 
 from reid_ros.card import Card
 from reid_ros.fit import Port, example, image_port, probabilities
-from reid_ros.types import AnyArray, FloatArray
+from reid_ros.types import AnyArray, DoubleArray, FloatArray
 
 LIMITS = {'float': 0.002, 'half': 0.03, 'int8': 0.15}
 """Largest root mean square of the difference to ONNX Runtime, as a share of the answer's own. A
@@ -75,12 +75,24 @@ def pictures(inputs: Sequence[Port], card: Card, n: int) -> dict[str, AnyArray]:
     values = np.clip(values + draw.normal(0, 12, buffer.shape), 0, 255)
     # Every other picture is dark, so that they differ as a whole, too.
     values[1::2] *= 0.3
-    if buffer.dtype != np.uint8 and card.input.layout != 'NHW':
-        axes = (-1, 1, 1) if card.input.layout == 'NCHW' else (-1,)
-        mean, std = (np.asarray(v).reshape(axes) for v in (card.input.mean, card.input.std))
-        values = (values - mean) / std
+    if buffer.dtype != np.uint8:
+        values = _normalised(values, card)
     np.copyto(buffer, values, casting='unsafe')
     return feeds
+
+
+def _normalised(values: DoubleArray, card: Card) -> DoubleArray:
+    """Pixels as the network wants them; of features, as of a gait network's head, about 0 to 1."""
+    spec = card.input
+    if spec.layout == 'NHW':
+        return values
+    axis = 1 if spec.layout == 'NCHW' else values.ndim - 1
+    if values.shape[axis] != len(spec.mean):
+        return values / 255.0
+    shape = [-1 if k == axis else 1 for k in range(values.ndim)]
+    mean, std = (np.array(v, np.float64).reshape(shape) for v in (spec.mean, spec.std))
+    result: DoubleArray = (values - mean) / std
+    return result
 
 
 def differences(

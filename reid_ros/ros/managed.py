@@ -20,6 +20,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.signals import SignalHandlerOptions
 
 from reid_ros.config import Config
+from reid_ros.engine.progress import in_steps, watched
 from reid_ros.pipeline import Pipeline
 from reid_ros.ros.diagnostics import node_status
 from reid_ros.ros.executors import executor_of
@@ -123,7 +124,8 @@ class Managed(LifecycleNode):  # type: ignore[misc]
         try:
             config = self.parameters.config()
             self._check(config)
-            self.pipeline = self._load(config)
+            with watched(in_steps(self.get_logger().info)):
+                self.pipeline = self._load(config)
         except ReidError as error:
             self.problem = f'not configured: {error}'
             self.get_logger().error(self.problem)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 from samples import data
 
-from reid_ros.card import Card, card_of
+from reid_ros.card import HEAD, Card, Input, Output, card_of
 from reid_ros.engine import native, proof, wire
 from reid_ros.engine.error import EngineError
 from reid_ros.engine.graph import FLOAT, HALF, Graph, arithmetic, quantised_for_a_cpu
@@ -257,17 +257,37 @@ def test_arithmetic_is_counted_by_number_type(tmp_path):
     assert arithmetic(graph, native.tensor_types(graph)) == {'float': 3}
 
 
-def test_pictures_differ_from_one_another_and_not_from_call_to_call():
-    for entry in (
-        {},
-        {'layout': 'NHWC', 'dtype': 'uint8'},
-        {'mean': [100, 110, 120], 'std': [50] * 3},
-    ):
-        card = Card.of(networks.appearance(input={'height': 32, 'width': 16, **entry}))
-        shape = (None, 3, 32, 16) if card.input.layout == 'NCHW' else (None, 32, 16, 3)
-        inputs = (Port('image', shape, card.input.dtype),)
-        first, again = (proof.pictures(inputs, card, 3)['image'] for _ in range(2))
-        np.testing.assert_array_equal(first, again)
-        assert first.shape[0] == 3
-        spread = first.astype(np.float64).reshape(3, -1).std(axis=0).mean()
-        assert spread > 0.1 * first.astype(np.float64).std()
+@pytest.mark.parametrize(
+    ('entry', 'shape'),
+    [
+        ({}, (None, 3, 32, 16)),
+        ({'layout': 'NHWC', 'dtype': 'uint8'}, (None, 32, 16, 3)),
+        ({'mean': [100, 110, 120], 'std': [50] * 3}, (None, 3, 32, 16)),
+        ({'layout': 'NHWC', 'mean': [100, 110, 120], 'std': [50] * 3}, (None, 32, 16, 3)),
+    ],
+)
+def test_pictures_differ_from_one_another_and_not_from_call_to_call(entry, shape):
+    card = Card.of(networks.appearance(input={'height': 32, 'width': 16, **entry}))
+    inputs = (Port('image', shape, card.input.dtype),)
+    first, again = (proof.pictures(inputs, card, 3)['image'] for _ in range(2))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == (3, *shape[1:])
+    wide = first.astype(np.float64)
+    assert wide.reshape(3, -1).std(axis=0).mean() > 0.1 * wide.std()
+    if 'mean' in entry:
+        assert -3 < wide.mean() < 3
+
+
+def test_features_of_any_number_of_channels_and_masks_have_pictures_too():
+    """As the head of a gait network takes them, and its first graph."""
+    output = Output(vector=8)
+    spec = Input(height=16, width=11, channels=40)
+    head = Card(name='h', kind=HEAD, file='h.onnx', input=spec, output=output)
+    spec = Input(layout='NHW', height=64, width=44)
+    masks = Card(name='g', kind='gait', file='g.onnx', head='h.onnx', input=spec, output=output)
+    for card, shape in ((head, (40, 16, 11)), (masks, (64, 44))):
+        found = proof.pictures((Port('x', (None, *shape), 'float32'),), card, 2)['x']
+        assert found.shape == (2, *shape)
+        assert np.isfinite(found).all()
+        assert found.std() > 0.1
+    assert proof.pictures((Port('x', (None, 40, 16, 11), 'float32'),), head, 2)['x'].max() <= 1

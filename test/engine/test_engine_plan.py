@@ -45,7 +45,7 @@ def test_every_batch_falls_into_the_least_bucket_that_holds_it(most):
     ('kind', 'typical', 'most', 'wanted'),
     [
         ('detector', 0, 16, 1), ('detector', 4, 16, 4), ('appearance', 0, 16, 4),
-        ('appearance', 0, 2, 2), ('detector', 20, 16, 16), ('gait', 0, 16, 1),
+        ('appearance', 0, 2, 2), ('detector', 20, 16, 16), ('gait', 0, 16, 4),
     ],
 )  # fmt: skip
 def test_an_engine_is_tuned_for_the_typical_batch(kind, typical, most, wanted):
