@@ -62,11 +62,11 @@ class Likeness:
         return joined(persons, found, shut, np.zeros(shut.shape))
 
     def own_walks(self, tracks: Sequence[SeenTrack]) -> DoubleArray:
-        """(m,) log-likelihood ratio of each track's new gait vector for its person, or nan."""
+        """(m,) log-likelihood ratio of each track's newest gait for its person, or nan."""
         if self._gait is None:
             return np.full(len(tracks), np.nan)
         found = self._gallery.own_closeness(
-            np.stack([t.walk.fresh for t in tracks if t.walk.fresh is not None]),
+            np.stack([t.walk.latest() for t in tracks]),
             [t.camera for t in tracks],
             [t.person for t in tracks],
             'gait',

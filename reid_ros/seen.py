@@ -98,6 +98,12 @@ class Walked:
             raise ValueError('a track without a gait vector has no mean')
         return unit(self.total)
 
+    def latest(self) -> FloatArray:
+        """(d,) unit vector of the last two, or of all where the gallery has none of them."""
+        if not self.learnt:
+            return self.mean()
+        return unit(np.sum(np.stack(list(self.recent)), axis=0))
+
     def again(self) -> Walked:
         """As nobody, from the last two vectors alone."""
         result = Walked(self.since_ns)

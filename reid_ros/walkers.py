@@ -20,7 +20,9 @@ KNOWN_VECTORS = 2
 ODD_LLR = -2.0
 """Evidence for the own person below which a track is somebody else, clothes taken into account."""
 ODD = 2
-"""So often in a row."""
+"""So often, with nothing in between that may be learnt."""
+LEARN_LLR = -2.0
+"""Evidence of gait alone below which a walk is not learnt."""
 
 
 class Walkers:
@@ -64,6 +66,7 @@ class Walkers:
                 walk.odd += 1
                 if walk.odd >= ODD:
                     strange.append(track)
+            if np.isfinite(llr) and llr < LEARN_LLR:
                 continue
             walk.odd = 0
             if walk.count >= LEARN_VECTORS:
