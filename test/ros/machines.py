@@ -1,16 +1,24 @@
 """A corridor before two cameras, and the nodes of several machines in one test."""
 
+import dataclasses
 import functools
 
 import numpy as np
-from sensor_msgs.msg import CameraInfo
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
 from reid_ros.config import CameraConfig, Config, LinkConfig, ModelConfig
 from reid_ros.lens import Lens, Pose, View
+from reid_ros.pipeline import Pipeline
+from reid_ros.ros.convert import stamp_ns
+from reid_ros.ros.diagnostics import status_event
 from reid_ros.ros.identity_node import IdentityNode
+from reid_ros.ros.observed import Report, Serial, networks, report_table
 from reid_ros.ros.sight_node import SightNode
 from reid_ros.ros.stage import camera_info
+from reid_ros.ros.table import cloud_to_table, sightings_table, table_to_cloud
 from reid_ros.types import Detections, Frame
 from reid_ros.world.values import Shot, Truth
 
@@ -91,6 +99,89 @@ def film(moments, begin_ns=100 * S):
             view = View(WIDTH, HEIGHT, LENS, Pose.of(POSE))
             result.append((Shot(frame, truth, view), found))
     return result
+
+
+@functools.lru_cache(maxsize=2)
+def seen(moments, cameras='ab', after=0):
+    """What one sight observes of the film from a moment on, in its order."""
+    with Pipeline.load(settings(*cameras)) as pipeline:
+        frames = [
+            dataclasses.replace(shot.frame, detections=found, view=shot.view)
+            for shot, found in film(moments)
+            if shot.frame.camera in cameras and shot.frame.index >= after
+        ]
+        steps = [frames[i : i + len(cameras)] for i in range(0, len(frames), len(cameras))]
+        return [observation for step in steps for observation in pipeline.observe(step)]
+
+
+def said(observations, pipeline):
+    """What one pipeline says of them: tables by image, and events."""
+    moments = {}
+    for one in observations:
+        moments.setdefault(one.stamp_ns // (S // 20), []).append(one)
+    tables, events = {}, []
+    for moment in moments.values():
+        result = pipeline.identify(moment)
+        events += result.events
+        for found in result.sightings:
+            tables[found.camera, found.stamp_ns] = sightings_table(found).tolist()
+    return tables, events
+
+
+class Sender:
+    """A sight node's tables, sent as a test wants them to arrive.
+
+    Attributes:
+        told: by camera and stamp, what the identity node said.
+        events: the same.
+    """
+
+    def __init__(self, ros, node, session=7):
+        self.ros, self.node, self.session = ros, node, session
+        self.networks = networks(node.pipeline)
+        self.count, self.epoch = dict.fromkeys('ab', 0), dict.fromkeys('ab', 0)
+        self.senders = {name: ros.publisher(PointCloud2, f'{name}/observations') for name in 'ab'}
+        self.clouds = {name: ros.heard(PointCloud2, f'{name}/sightings') for name in 'ab'}
+        self._events = ros.heard(DiagnosticArray, 'reid/events')
+        ros.spin_until(lambda: all(s.get_subscription_count() for s in self.senders.values()))
+        ros.spin_for(0.3)
+
+    def messages(self, observations):
+        """Their tables, numbered on."""
+        result = []
+        for one in observations:
+            name = one.camera
+            serial = Serial(self.session, self.count[name], self.epoch[name], *self.networks)
+            self.count[name] += 1
+            table = report_table(Report(serial, WIDTH, HEIGHT, one))
+            stamp = Time(nanoseconds=one.stamp_ns).to_msg()
+            result.append((name, table_to_cloud(table, Header(stamp=stamp, frame_id='lens'))))
+        return result
+
+    def send(self, messages):
+        for name, cloud in messages:
+            self.senders[name].publish(cloud)
+            self.ros.executor.spin_once(timeout_sec=0.0)
+
+    def hear(self, number):
+        """Until so many tables came back; they are given by camera and stamp."""
+        self.ros.spin_until(lambda: sum(map(len, self.clouds.values())) >= number)
+        return self.told
+
+    @property
+    def told(self):
+        return {
+            (name, stamp_ns(cloud.header)): cloud_to_table(cloud).tolist()
+            for name, clouds in self.clouds.items()
+            for cloud in clouds
+        }
+
+    @property
+    def events(self):
+        return [status_event(status) for array in self._events for status in array.status]
+
+    def counts(self, name):
+        return self.node.cameras[name]._order.counts
 
 
 def settings(*names, wait_s=0.2, max_offset_s=0.1, pretend_offset_s=0.0, **more):
