@@ -107,10 +107,11 @@ ROOMS = {
     'demo': ('evaluate', 'report', 'types', 'world', '+ros'),
     # Tools over the whole runtime. The doctor starts with nothing installed, so it imports late.
     'bench': (
-        'background', 'boxes', 'calibration', 'card', 'config', 'detect', 'embed', 'evaluate',
-        'evidence', 'gait', 'gallery', 'identify', 'images', 'likeness', 'loading', 'model',
-        'moments', 'pace', 'pipeline', 'report', 'results', 'scene', 'sight', 'silhouette',
-        'topology', 'track', 'types', 'world', '+ros',
+        'background', 'boxes', 'calibration', 'card', 'config', 'detect', 'ego', 'embed',
+        'evaluate', 'evidence', 'follow', 'gait', 'gallery', 'identify', 'images', 'lens',
+        'likeness', 'loading', 'model', 'moments', 'pace', 'pipeline', 'report', 'results',
+        'scene', 'sight', 'silhouette', 'target', 'topology', 'track', 'types', 'whereabouts',
+        'world', '+ros',
     ),
     # The only place of torch; a robot never imports it.
     'train': (
@@ -148,7 +149,7 @@ OTHERS = {
 # rclpy and everything that only a ROS 2 brings; the doctor's probes try them in another process.
 ROS = (
     'rclpy', 'ament_index_python', 'builtin_interfaces', 'cv_bridge', 'diagnostic_msgs',
-    'geometry_msgs', 'hri_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'nav_msgs',
+    'geometry_msgs', 'hri_msgs', 'launch', 'launch_ros', 'lifecycle_msgs', 'nav2_msgs', 'nav_msgs',
     'rcl_interfaces', 'rosgraph_msgs', 'sensor_msgs', 'std_msgs', 'std_srvs', 'tf2_ros',
     'vision_msgs', 'visualization_msgs',
 )  # fmt: skip

@@ -56,7 +56,11 @@ EXTRAS = (
     ),
     Extra('launch', 'starts the node', "no 'ros2 launch reid_ros ...'; 'reid_ros node' works"),
     Extra('launch_ros', 'starts the node', "no 'ros2 launch reid_ros ...'; 'reid_ros node' works"),
-    Extra('tf2_ros', '', ''),
+    Extra(
+        'tf2_ros',
+        'broadcasts the target as person_<id>; finds cameras in TF (tf_timeout_s)',
+        'no frame person_<id>; cameras that are to place people need a pose or a mount',
+    ),
     Extra('hri_msgs', '', ''),
 )
 

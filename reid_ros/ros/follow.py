@@ -25,12 +25,11 @@ from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
-from reid_ros.config import ConfigError
+from reid_ros.config import ConfigError, build, checked
 from reid_ros.follow import STILL, Follower, Speed
 from reid_ros.ros.follow_sources import FollowNodeConfig, Poses, Seen, Source
 from reid_ros.ros.parameters import descriptor, settings
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
-from reid_ros.settings import build, checked
 
 # Zeros are repeated for so long after a stop; then others may drive.
 FAREWELL_S = 1.0

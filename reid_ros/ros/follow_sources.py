@@ -14,7 +14,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Bool, Header
 
-from reid_ros.config import TargetConfig
+from reid_ros.config import TargetConfig, setting
 from reid_ros.follow import FollowConfig
 from reid_ros.ground import by_height
 from reid_ros.lens import Lens, Pose
@@ -24,7 +24,6 @@ from reid_ros.ros.diagnostics import status_event
 from reid_ros.ros.frames import Frames
 from reid_ros.ros.subscribe import Subscription
 from reid_ros.ros.table import TableError, cloud_to_table, table_sightings
-from reid_ros.settings import setting
 from reid_ros.target import Look, Target
 from reid_ros.types import DoubleArray, Event
 from reid_ros.whereabouts import places
