@@ -90,6 +90,8 @@ class Row:
 def measure(name: str, wanted: Wanted, tell: Tell | None = None) -> list[Row]:
     """Time a network on each backend; one that does not run is told with its reason.
 
+    A gait network is two: of a frame, and its head.
+
     Args:
         name: of a card, or path of an .onnx file.
         wanted: what is measured.
@@ -99,9 +101,19 @@ def measure(name: str, wanted: Wanted, tell: Tell | None = None) -> list[Row]:
         ReidError: no such network, it does not fit its card, or it fails while it runs.
     """
     path, card = cards.find(name)
-    label = card.name or path.stem
-    most = max(wanted.batches)
-    images = pictures(card, most)
+    rows = _measured(path, card, card.name, wanted, tell)
+    if card.kind == 'gait':
+        with _loaded(path, card, 'cpu', wanted, None) as frames:
+            shape = frames.infer(pictures(card, 1))[0].shape
+        path, card = cards.head_of(path, card, (shape[1], shape[2], shape[3]))
+        rows += _measured(path, card, f'{card.name}, head', wanted, tell)
+    return rows
+
+
+def _measured(
+    path: Path, card: Card, label: str, wanted: Wanted, tell: Tell | None
+) -> list[Row]:  # fmt: skip
+    images = pictures(card, max(wanted.batches))
     with _loaded(path, card, 'cpu', wanted, None) as plain:
         right = plain.infer(images)[0]
     rows: list[Row] = []

@@ -16,8 +16,8 @@ Build the TensorRT engines of networks, prove them against ONNX Runtime, keep th
 backend of this machine beside the others. The first build of a network takes minutes; afterwards
 `backend: tensorrt`, and `backend: auto` too, start with the kept engine.
 
-Exit status 1 where a backend that was named does not run. Without a name: the networks of the
-default settings.
+Exit status 1 where a backend that was named does not run. Without a network: those of the
+settings.
 """
 
 
@@ -75,10 +75,12 @@ def _engine(args: argparse.Namespace) -> int:
         threads=args.threads,
     )
     rows = []
-    for name in args.networks or [settings.model.detector, settings.model.appearance]:
+    model = settings.model
+    usual = [model.detector, model.appearance, model.gait, model.silhouette]
+    for name in args.networks or usual:
         if not args.networks:
             try:
-                if name == 'none' or find(name)[1].built_in:
+                if name in ('none', 'background') or find(name)[1].built_in:
                     continue
             except CardError as error:
                 print(f'left out: {error}', file=sys.stderr)

@@ -65,7 +65,8 @@ def unbuilt(config: Config) -> Iterator[Finding]:
     from reid_ros.card import CardError, find
     from reid_ros.engine.native import is_kept
 
-    for name in (config.model.detector, config.model.appearance):
+    wanted = config.model
+    for name in (wanted.detector, wanted.appearance, wanted.gait, wanted.silhouette):
         try:
             path, card = find(name)
         except CardError:  # 'none', or missing, which its own line says

@@ -84,8 +84,6 @@ def pictures(inputs: Sequence[Port], card: Card, n: int) -> dict[str, AnyArray]:
 def _normalised(values: DoubleArray, card: Card) -> DoubleArray:
     """Pixels as the network wants them; of features, as of a gait network's head, about 0 to 1."""
     spec = card.input
-    if spec.layout == 'NHW':
-        return values
     axis = 1 if spec.layout == 'NCHW' else values.ndim - 1
     if values.shape[axis] != len(spec.mean):
         return values / 255.0

@@ -283,7 +283,7 @@ def test_features_of_any_number_of_channels_and_masks_have_pictures_too():
     output = Output(vector=8)
     spec = Input(height=16, width=11, channels=40)
     head = Card(name='h', kind=HEAD, file='h.onnx', input=spec, output=output)
-    spec = Input(layout='NHW', height=64, width=44)
+    spec = Input(layout='NHW', height=64, width=44, dtype='uint8')
     masks = Card(name='g', kind='gait', file='g.onnx', head='h.onnx', input=spec, output=output)
     for card, shape in ((head, (40, 16, 11)), (masks, (64, 44))):
         found = proof.pictures((Port('x', (None, *shape), 'float32'),), card, 2)['x']

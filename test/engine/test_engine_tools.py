@@ -154,3 +154,20 @@ def test_an_engine_in_words():
     row = engines.Row('a', 'tensorrt', 'tensorrt', '', 2, arithmetic='half', built_s=61, worst=0.4)
     assert engines.engine(row) == 'half, built in 61 s, 40 % of the error allowed, call by call'
     assert engines.engine(engines.Row('a', 'cpu', 'cpu', '', 2)) == ''
+
+
+def test_both_graphs_of_a_gait_network_get_engines(machine, tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / 'gait')
+    import gait_graphs
+
+    path = gait_graphs.write(tmp_path)
+    settings = tmp_path / 'settings.yaml'
+    settings.write_text(f'engine_cache_dir: {tmp_path / "engines"}\n')
+    wishes = ('--config', settings, '--rounds', 3, '--threads', 1, '--batch', 2)
+    status, said = bench(capsys, path, *wishes, '--backend', 'tensorrt', '--json')
+    assert status == 0
+    rows = json.loads(said.out)['rows']
+    assert [row['network'] for row in rows] == ['walk', 'walk, head']
+    assert all(row['arithmetic'] == 'half' and row['differs'] < 0.03 for row in rows)
+    names = sorted(path.name.split('-')[0] for path in (tmp_path / 'engines').glob('*.engine'))
+    assert names == ['walk', 'walk_head']
