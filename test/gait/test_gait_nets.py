@@ -1,5 +1,6 @@
 """Networks of silhouettes: what they count, what they see, and what a robot needs of them."""
 
+import copy
 import itertools
 
 import pytest
@@ -9,7 +10,7 @@ torch = pytest.importorskip('torch', reason='training needs torch')
 from reid_ros.train.gait.configs import ENCODERS, GaitNetConfig  # noqa: E402
 from reid_ros.train.gait.nets.cost import flops, parameters  # noqa: E402
 from reid_ros.train.gait.nets.network import GaitNetwork  # noqa: E402
-from reid_ros.train.gait.nets.parts import Cosines, Neck, SeparateLinear, Strips  # noqa: E402
+from reid_ros.train.gait.nets.parts import BasicP3D, Cosines, Neck, SeparateLinear, Strips  # noqa: E402
 from reid_ros.types import ReidError  # noqa: E402
 from reid_ros.world.seeds import generator  # noqa: E402
 
@@ -129,6 +130,40 @@ def test_networks_of_whole_walks_see_the_order_of_frames(encoder):
     assert not torch.allclose(found, turned, atol=1e-3)
     with pytest.raises(ReidError, match=f"{encoder} looks at whole walks.*'base'"):
         network.frames(walk[0])
+
+
+def test_the_convolution_along_time_is_one_of_three_dimensions():
+    block = BasicP3D(3, 4, 2)
+    maps = torch.randn(10, 4, 6, 5)
+    seen = []
+    block.tbn.register_forward_hook(lambda module, given, answer: seen.append(given[0]))
+    with torch.no_grad():
+        block.bn1.register_forward_hook(lambda module, given, answer: maps)
+        block(torch.randn(2, 5, 3, 12, 10))
+        rows = torch.relu(maps).view(2, 5, 4, 6, 5).transpose(1, 2)
+        wanted = torch.nn.functional.conv3d(rows, block.time.weight[..., None], padding=(1, 0, 0))
+    assert torch.allclose(seen[0], wanted.transpose(1, 2).flatten(0, 1), atol=1e-5)
+
+
+@pytest.mark.parametrize('encoder', ENCODERS)
+def test_networks_learn_alike_in_16_bits_and_in_the_order_of_memory_that_is_fastest(encoder):
+    network, sequences = small(encoder).train(), walks(8, 4)
+    wanted = torch.randn(8, 3, PARTS[encoder])
+    slopes = []
+    for placed, halved in ((network, False), (fast(network), False), (fast(network), True)):
+        with torch.autocast('cpu', torch.bfloat16, enabled=halved):
+            answer = placed(sequences)
+        loss = (answer.logits.float() * wanted).sum()
+        slopes.append(torch.cat([g.flatten() for g in torch.autograd.grad(
+            loss, [p for n, p in placed.named_parameters() if 'classifier' not in n]
+        )]))  # fmt: skip
+    cosine = torch.nn.functional.cosine_similarity
+    assert cosine(slopes[0], slopes[1], dim=0) > 0.999
+    assert cosine(slopes[0], slopes[2], dim=0) > 0.8
+
+
+def fast(network):
+    return copy.deepcopy(network).to(memory_format=torch.channels_last)
 
 
 def test_a_token_of_the_transformer_sees_no_further_than_its_reach():

@@ -59,7 +59,8 @@ class BasicP3D(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inner, width, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.time = nn.Conv3d(width, width, (3, 1, 1), 1, (1, 0, 0), bias=False)
+        # The same as one of 3 x 1 x 1, on maps whose rows are frames and whose columns are cells.
+        self.time = nn.Conv2d(width, width, (3, 1), 1, (1, 0), bias=False)
         self.tbn = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
@@ -69,8 +70,9 @@ class BasicP3D(nn.Module):
         """(n, t, inner, h, w) -> (n, t, width, h / stride, w / stride)."""
         maps = walks.flatten(0, 1)
         found = functional.relu(self.bn1(self.conv1(maps)))
-        along = self.time(unfolded(found, walks).transpose(1, 2)).transpose(1, 2)
-        found = functional.relu(found + self.tbn(along.flatten(0, 1)))
+        rows = unfolded(found, walks).flatten(3).transpose(1, 2)  # (n, width, t, cells)
+        along = self.time(rows).transpose(1, 2).reshape(found.shape)
+        found = functional.relu(found + self.tbn(along))
         found = self.bn2(self.conv2(found))
         under = maps if self.downsample is None else self.downsample(maps)
         return unfolded(functional.relu(found + under), walks)
