@@ -2,7 +2,7 @@
 
 Each pixel has a running mean and variance (Wren et al., Pfinder, PAMI 1997), learnt where no box
 is: people who stand for minutes do not become background. Shadows keep the colour of the floor and
-are left out.
+are left out near the feet.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ SHADOW = (0.45, 0.97)
 """A shadow's brightness, as a share of the background's."""
 TINT = 0.035
 """Largest change of a shadow's colour, as a share of the brightness."""
+FLOOR = 0.65
+"""Of what is looked at, from above: shadows lie below, and grey clothes before a white wall, which
+no pixel tells from a shadow, above."""
 MOVED = 0.5
 """Share of pixels outside all boxes that change at once when the light or the camera does."""
 CLOSE = 0.03
@@ -140,7 +143,9 @@ def _somebody(image: FloatArray, place: _Place, part: tuple[slice, slice]) -> Fl
     """
     mean = place.mean[part]
     away = _distance(image, mean, place.square[part])
-    away[_shadow(image, mean) | (place.seen[part] < KNOWN)] = 0.0
+    dark = _shadow(image, mean)
+    dark[: round(FLOOR * len(dark))] = False
+    away[dark | (place.seen[part] < KNOWN)] = 0.0
     side = max(3, round(CLOSE * len(image)) | 1)
     soft = np.clip(away / (2 * FAR), 0.0, 1.0).astype(np.float32)
     soft = cv2.medianBlur(soft, 3)
