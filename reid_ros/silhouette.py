@@ -235,7 +235,7 @@ class Given:
 
     def _of(self, frame: Frame, boxes: FloatArray) -> Silhouettes:
         found = frame.detections
-        if found is None or found.masks is None or not len(found) or not len(boxes):
+        if found is None or found.masks is None or not found.masks.size or not len(boxes):
             return Silhouettes.none(len(boxes))
         overlap = geometry.iou(boxes, found.boxes)
         rows = overlap.argmax(axis=1)
