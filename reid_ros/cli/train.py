@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reid_ros.cli import gait, silhouette, train_ablate, train_table
+from reid_ros.cli import gait, silhouette, train_ablate, train_convert, train_table
 from reid_ros.cli.arguments import changes
 
 _ABOUT = """\
@@ -30,6 +30,7 @@ def add(verbs: Any) -> None:
     _add_run(parts)
     train_ablate.add(parts)
     train_table.add(parts)
+    train_convert.add(parts)
 
 
 def _add_run(parts: Any) -> None:
