@@ -180,7 +180,7 @@ class Gaits:
         walks = [walk for due in told for walk in due.values()]
         if not walks:
             return [Gait.none(own) for own in reasons]
-        vectors = self._vectors(np.stack([walk.held.maximum() for walk in walks]))
+        vectors = self.vectors(np.stack([walk.held.maximum() for walk in walks]))
         ends = np.cumsum([len(due) for due in told])[:-1]
         result = []
         for one, due, own, found in zip(seen, told, reasons, np.split(vectors, ends)):
@@ -197,7 +197,8 @@ class Gaits:
             )
         return result
 
-    def _vectors(self, maxima: FloatArray) -> FloatArray:
+    def vectors(self, maxima: FloatArray) -> FloatArray:
+        """(k, d) unit vectors of (k, c, h, w) maxima of features."""
         found = np.asarray(self.head.infer(maxima)[0], np.float32).reshape(len(maxima), -1)
         length = np.linalg.norm(found, axis=1, keepdims=True)
         with np.errstate(invalid='ignore', divide='ignore'):

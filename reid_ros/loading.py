@@ -91,18 +91,22 @@ def model(config: Config, wanted: str, kind: str) -> Model:
     return _loaded(config, *card.find(wanted, kind))
 
 
-def walking(config: Config) -> Gaits:
+def walking(config: Config, threads: int = 0) -> Gaits:
     """The two graphs of the gait network.
+
+    Args:
+        config: names it.
+        threads: CPU threads of one operator, 0 = all cores.
 
     Raises:
         ReidError: one is missing or does not fit the card.
     """
     path, found = card.find(config.model.gait, 'gait')
-    frames = _loaded(config, path, found)
+    frames = _loaded(config, path, found, threads)
     blank = input_buffer(found.input, 1)
     blank[:] = 0
     channels, rows, columns = frames.infer(blank)[0].shape[1:]
-    head = _loaded(config, *card.head_of(path, found, (channels, rows, columns)))
+    head = _loaded(config, *card.head_of(path, found, (channels, rows, columns)), threads)
     return Gaits(frames, head, config.gait)
 
 
@@ -124,7 +128,7 @@ def _encoder(config: Config) -> Encoder:
     return Colour(found) if found.built_in else _loaded(config, path, found)
 
 
-def _loaded(config: Config, path: Path, found: card.Card) -> Model:
+def _loaded(config: Config, path: Path, found: card.Card, threads: int = 0) -> Model:
     return Model.load(
         path,
         found,
@@ -133,5 +137,6 @@ def _loaded(config: Config, path: Path, found: card.Card) -> Model:
         engine_cache_dir=config.engine_cache_dir,
         precision=config.precision,
         max_batch=config.max_batch,
+        threads=threads,
         typical=len(config.camera_names) if found.kind == 'detector' else 0,
     )

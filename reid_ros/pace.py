@@ -25,6 +25,8 @@ or aslant: 0.36 to 0.7 of 14 rendered people, 0.14 at most where they stand."""
 WAY = 0.12
 """Heights that somebody moves or shares that they grow: 0.19 to 1.4 of the same people, within one
 second or more, from any side, 0.09 at most where they stand and their boxes shake."""
+JUDGE_S = 0.25
+"""Seconds between two looks at whether somebody walks: half of what a frame would cost."""
 PAN = 0.02
 """Heights that a camera's own motion may shift somebody before ways in the image say nothing."""
 JUMP = 0.5
@@ -156,12 +158,15 @@ class Walk:
     Attributes:
         foot: (2,) where the last step's would be in the newest frame, pixels.
         told_ns: stamp of the last vector.
+        judged_ns, walks: when it was last looked whether somebody walks, and what was found.
     """
 
     steps: deque[Step] = field(default_factory=deque)
     held: Newest = field(default_factory=Newest)
     foot: DoubleArray | None = None
     told_ns: int = -(1 << 62)
+    judged_ns: int = -(1 << 62)
+    walks: bool = False
 
     def pan(self, ego: DoubleArray) -> None:
         """The camera moved; (3, 3) from its pixels then to its pixels now."""
@@ -180,7 +185,7 @@ class Walk:
         if reason:
             self.steps.clear()
             self.held = Newest()
-            self.told_ns = -(1 << 62)
+            self.told_ns = self.judged_ns = -(1 << 62)
         self.steps.append(step)
         self.held.add(features)
         self.foot = step.foot
@@ -210,7 +215,10 @@ class Walk:
             self.steps[-1].stamp_ns - self.steps[0].stamp_ns < CYCLE_S * NS
         ):
             return 'few'
-        return '' if _moved(self.steps) else 'still'
+        now_ns = self.steps[-1].stamp_ns
+        if now_ns - self.judged_ns >= JUDGE_S * NS:
+            self.judged_ns, self.walks = now_ns, _moved(self.steps)
+        return '' if self.walks else 'still'
 
     def quality(self) -> float:
         """0 to 1, mean over the steps."""

@@ -13,6 +13,7 @@ from reid_ros.cli import (
     bench_appearance,
     bench_engine,
     bench_footage,
+    bench_gait,
     bench_identity,
     bench_openset,
     bench_render,
@@ -36,6 +37,7 @@ def add(verbs: Any) -> None:
     bench_appearance.add(parts)
     bench_engine.add(parts)
     bench_footage.add(parts)
+    bench_gait.add(parts)
     bench_identity.add(parts)
     bench_openset.add(parts)
     bench_render.add(parts)
