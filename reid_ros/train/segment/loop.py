@@ -200,6 +200,8 @@ class _Training:
         }
         torch.manual_seed(recipe.run.seed)
         network = Segmenter(recipe.net, (data.height, data.width))
+        if recipe.start:
+            network = _restored(recipe, saved.weights(Path(recipe.start).expanduser()))
         self.network = _placed(network, self._device)
         self._optimiser = optimiser([self.network], recipe.optim, self._device)
         self._precision = Precision(recipe.run, self._device)

@@ -88,6 +88,7 @@ class SegmentRecipe:
     disturb: DisturbConfig = DisturbConfig()
     augment: AugmentConfig = STILL
     net: SegmentNet = SegmentNet()
+    start: str = setting('', 'folder of a training whose weights are the start; "" = none')
     optim: OptimConfig = _OPTIM
     loss: SegmentLoss = SegmentLoss()
     run: RunConfig = _RUN
