@@ -50,6 +50,18 @@ class Node:
         own = [wire.block(_TYPE, 'Cast'), wire.block(_ATTRIBUTE, wire.write(attribute))]
         return Node('Cast', [name], [new], False, [*own, wire.block(_NAME, f'cast to {new}')])
 
+    def attribute(self, name: str) -> wire.Message:
+        """The attribute of that name, without fields where there is none."""
+        for block in wire.blocks(self.own, _ATTRIBUTE):
+            found = wire.parse(block)
+            if wire.text(found, 1) == name:
+                return found
+        return []
+
+    def number(self, name: str) -> int:
+        """An attribute that is an integer, 0 where there is none."""
+        return next(iter(wire.numbers(self.attribute(name), 3)), 0)
+
     def field(self) -> wire.Field:
         """As a field of the graph."""
         names = [wire.block(_IN, name) for name in self.inputs]
@@ -62,7 +74,7 @@ class Graph:
 
     Attributes:
         nodes: the operators in their order.
-        outputs: names of the network's outputs.
+        inputs, outputs: names of the network's own.
 
     Raises:
         EngineError: it is none, or keeps its weights in another file.
@@ -78,6 +90,9 @@ class Graph:
         self.outputs = [
             wire.text(wire.parse(block), 1) for block in wire.blocks(self._graph, _OUTPUT)
         ]
+        self.inputs = [
+            wire.text(wire.parse(block), 1) for block in wire.blocks(self._graph, _INPUT)
+        ]
         self._weights: dict[str, wire.Message] = {}
         for block in wire.blocks(self._graph, _INITIALIZER):
             tensor = wire.parse(block)
@@ -87,6 +102,8 @@ class Graph:
                     '(onnx.save of what onnx.load read)'
                 )
             self._weights[wire.text(tensor, _TENSOR_NAME)] = tensor
+        # Old files name stored tensors among the inputs, too.
+        self.inputs = [name for name in self.inputs if name not in self._weights]
 
     def weight_type(self, name: str) -> int:
         """The number type of a stored tensor, 0 where nothing of that name is stored."""
@@ -111,12 +128,29 @@ class Graph:
 
     def add_half(self, name: str, new: str) -> None:
         """Store a float32 tensor once more, in 16 bits."""
-        tensor = self._weights[name]
-        dims = [wire.integer(_DIMS, axis) for axis in wire.numbers(tensor, _DIMS)]
-        values = self.floats(name).astype('<f2').tobytes()
+        self._add(name, new, HALF, self.floats(name).astype('<f2').tobytes())
+
+    def add_wide(self, name: str, new: str) -> bool:
+        """Store a float16 tensor once more, in 32 bits; False where it is told in another way."""
+        raw = wire.blocks(self._weights[name], _RAW)
+        if raw:
+            values = np.frombuffer(raw[-1], '<f2').astype('<f4')
+            self._add(name, new, FLOAT, values.tobytes())
+        return bool(raw)
+
+    def add_constant(self, node: Node, new: str) -> bool:
+        """Store what a Constant holds; False where that is no tensor."""
+        blocks = wire.blocks(node.attribute('value'), 5)
+        if blocks:
+            fields = [f for f in wire.parse(blocks[-1]) if f.number != _TENSOR_NAME]
+            self._weights[new] = [*fields, wire.block(_TENSOR_NAME, new)]
+        return bool(blocks)
+
+    def _add(self, name: str, new: str, kind: int, values: bytes) -> None:
+        dims = [wire.integer(_DIMS, axis) for axis in wire.numbers(self._weights[name], _DIMS)]
         self._weights[new] = [
             *dims,
-            wire.integer(_DATA_TYPE, HALF),
+            wire.integer(_DATA_TYPE, kind),
             wire.block(_TENSOR_NAME, new),
             wire.block(_RAW, values),
         ]

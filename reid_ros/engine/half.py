@@ -15,11 +15,12 @@ import numpy as np
 from reid_ros.engine.graph import FLOAT, HALF, HEAVY, Graph, Node, producers
 
 # Generic in their number type, and harmless in 16 bits. Sums over many numbers, powers, roots and
-# exponents are not among them: they leave the range or lose all digits.
+# exponents are not among them: they leave the range or lose all digits. Nor is the normalisation
+# of batches, whose root TensorRT's parser takes in the type of its weights.
 SAFE = frozenset({
     *HEAVY, 'Add', 'Sub', 'Mul', 'Relu', 'LeakyRelu', 'PRelu', 'Clip', 'Sigmoid', 'HardSigmoid',
     'HardSwish', 'Tanh', 'Elu', 'Gelu', 'Mish', 'Softmax', 'MaxPool', 'AveragePool',
-    'GlobalAveragePool', 'GlobalMaxPool', 'BatchNormalization', 'Concat', 'Split', 'Reshape',
+    'GlobalAveragePool', 'GlobalMaxPool', 'Concat', 'Split', 'Reshape',
     'Flatten', 'Transpose', 'Squeeze', 'Unsqueeze', 'Slice', 'Gather', 'Expand', 'Pad', 'Resize',
     'Identity', 'Max', 'Min', 'Where', 'ReduceMax', 'Tile', 'DepthToSpace', 'SpaceToDepth', 'Neg',
     'Abs',
@@ -79,12 +80,12 @@ class _Rewriting:
 
     def __init__(self, graph: Graph, types: Mapping[str, int], narrow: set[int]) -> None:
         self._graph, self._types, self._narrow = graph, types, narrow
-        self._made = producers(graph.nodes)
         self._have: dict[str, str] = {}  # tensor -> its twin in 16 bits
         self._nodes: list[Node] = []
         nested = any(node.nested for node in graph.nodes)
         # A nested graph may take any tensor, and does not say so outside.
-        self._wide = set(self._made) if nested else set(graph.outputs)
+        made = producers(graph.nodes)
+        self._wide = set(made) if nested else set(graph.outputs)
         for k, node in enumerate(graph.nodes):
             for place, name in enumerate(node.inputs):
                 if k not in narrow or place in _WIDE_INPUTS.get(node.kind, ()):
@@ -118,23 +119,11 @@ class _Rewriting:
         if self._graph.weight_type(name) == FLOAT:
             self._graph.add_half(name, twin(name))
         elif self._types.get(name) == FLOAT:
-            stored = self._stored(name)
-            if stored:
-                self._have[name] = stored
-                return stored
             self._nodes.append(Node.cast(name, HALF, twin(name)))
         else:
             return name
         self._have[name] = twin(name)
         return twin(name)
-
-    def _stored(self, name: str) -> str:
-        """The weights in 16 bits that a cast widens to `name`, '' where none does."""
-        place = self._made.get(name)
-        node = self._graph.nodes[place] if place is not None else None
-        if node and node.kind == 'Cast' and self._graph.weight_type(node.inputs[0]) == HALF:
-            return node.inputs[0]
-        return ''
 
 
 def twin(name: str) -> str:

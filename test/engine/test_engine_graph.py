@@ -198,20 +198,59 @@ def test_a_branch_may_take_any_tensor_and_finds_it_in_32_bits(tmp_path):
     np.testing.assert_allclose(half, wide, atol=0.01 * np.abs(wide).max())
 
 
-def test_weights_stored_in_16_bits_are_used_as_they_are(tmp_path):
-    """`export --precision fp16` stores halves and widens them with a cast."""
-    half = numpy_helper.from_array(np.ones((3, 3, 1, 1), np.float16), 'w.half')
+@pytest.mark.parametrize('precision', ['fp16', 'fp32'])
+def test_weights_and_biases_reach_tensorrt_stored_and_not_computed(tmp_path, precision):
+    """`export --precision fp16` stores halves and widens them; others write constants as nodes."""
+    half = numpy_helper.from_array(np.full((3, 3, 1, 1), 0.5, np.float16), 'w.half')
+    bias = numpy_helper.from_array(np.arange(3, dtype=np.float32))
     nodes = [
         helper.make_node('Cast', ['w.half'], ['w'], to=TensorProto.FLOAT),
-        helper.make_node('Conv', ['image', 'w'], ['a']),
+        helper.make_node('Constant', [], ['bias'], value=bias),
+        helper.make_node('Conv', ['image', 'w', 'bias'], ['a']),
     ]
     path = save(
         tmp_path / 'toy.onnx', nodes, [half],
         [value('image', ['n', 3, 4, 4])], [value('a', ['n', 3, 4, 4])],
     )  # fmt: skip
-    made, _ = native.prepared(path, 'fp16')
-    (conv,) = (n for n in onnx.load_from_string(made).graph.node if n.op_type == 'Conv')
-    assert conv.input[1] == 'w.half'
+    made, _ = native.prepared(path, precision)
+    model = onnx.load_from_string(made)
+    onnx.checker.check_model(model, full_check=True)
+    (conv,) = (n for n in model.graph.node if n.op_type == 'Conv')
+    assert set(conv.input[1:]) <= {entry.name for entry in model.graph.initializer}
+    image = np.random.default_rng(0).normal(size=(1, 3, 4, 4)).astype(np.float32)
+    wide, other = (open_session(s, CPU).run(None, {'image': image})[0] for s in (path, made))
+    np.testing.assert_allclose(other, wide, atol=0.01 if precision == 'fp16' else 1e-6)
+
+
+@pytest.mark.parametrize('precision', ['fp16', 'fp32'])
+def test_bytes_are_cast_before_anything_else_takes_them(tmp_path, precision):
+    """As our exports begin: TensorRT takes bytes as an input, and only a cast may touch them."""
+    names = ('starts', 'ends', 'axes', 'steps')
+    limits = zip(names, (-1, -9, 1, -1))
+    nodes = [
+        helper.make_node('Transpose', ['image'], ['a'], perm=[0, 3, 1, 2]),
+        helper.make_node('Slice', ['a', *names], ['b']),
+        helper.make_node('Cast', ['b'], ['c'], to=TensorProto.FLOAT),
+        helper.make_node('Mul', ['c', 'scale'], ['d']),
+        helper.make_node('Conv', ['d', 'w'], ['e']),
+    ]
+    constants = [
+        weights('w', 4, 3, 1, 1), numpy_helper.from_array(np.float32(1 / 255), 'scale'),
+        *(numpy_helper.from_array(np.array([v], np.int64), name) for name, v in limits),
+    ]  # fmt: skip
+    path = save(
+        tmp_path / 'toy.onnx', nodes, constants,
+        [value('image', ['n', 4, 4, 3], TensorProto.UINT8)], [value('e', ['n', 4, 4, 4])],
+    )  # fmt: skip
+    made, _ = native.prepared(path, precision)
+    model = onnx.load_from_string(made)
+    onnx.checker.check_model(model, full_check=True)
+    takers = [node.op_type for node in model.graph.node if 'image' in node.input]
+    assert takers == ['Cast']
+    assert model.graph.input[0].type.tensor_type.elem_type == TensorProto.UINT8
+    image = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3), np.uint8)
+    wide, other = (open_session(s, CPU).run(None, {'image': image})[0] for s in (path, made))
+    np.testing.assert_allclose(other, wide, atol=0.005 if precision == 'fp16' else 1e-6)
 
 
 def quantised(path, zero):
