@@ -6,6 +6,7 @@ import functools
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.time import Time
+from ros_builders import Diagnosis
 from sensor_msgs.msg import CameraInfo, PointCloud2
 from std_msgs.msg import Header
 
@@ -182,6 +183,17 @@ class Sender:
 
     def counts(self, name):
         return self.node.cameras[name]._order.counts
+
+
+class Told(Diagnosis):
+    """What the identity node diagnoses; a sight node speaks of the same cameras."""
+
+    def status(self, camera):
+        for message in reversed(self._messages):
+            for status in message.status:
+                if status.name == f'identity_node: {camera}':
+                    return status
+        return None
 
 
 def settings(*names, wait_s=0.2, max_offset_s=0.1, pretend_offset_s=0.0, **more):

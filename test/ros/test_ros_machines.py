@@ -8,7 +8,7 @@ from ros_builders import reid_node
 from reid_ros.ros.stage import Stage
 from reid_ros.ros.table import sightings_table
 
-MOMENTS = 130
+MOMENTS = 100
 
 
 def performed(ros, *cameras, moments=MOMENTS):
