@@ -20,7 +20,8 @@ HEAVY = ('Conv', 'ConvTranspose', 'MatMul', 'Gemm')
 """The operators that do the arithmetic."""
 
 _IN, _OUT, _NAME, _TYPE, _ATTRIBUTE, _DOMAIN = 1, 2, 3, 4, 5, 7
-_GRAPH = 7  # of the model
+_VERSION, _GRAPH = 1, 7  # of the model
+_STORED_ALONE = 4  # the first version whose stored tensors need not be inputs
 _NODE, _INITIALIZER, _INPUT, _OUTPUT, _VALUE_INFO = 1, 5, 11, 12, 13
 _DIMS, _DATA_TYPE, _FLOATS, _TENSOR_NAME, _RAW, _WHERE = 1, 2, 4, 8, 9, 14
 _EXTERNAL = 1
@@ -161,17 +162,24 @@ class Graph:
 
     def write(self) -> bytes:
         """The network as a file, without stored tensors that nobody takes and without notes."""
-        drop = (_NODE, _INITIALIZER, _VALUE_INFO)
+        drop = (_NODE, _INITIALIZER, _INPUT, _VALUE_INFO)
         rest = [field for field in self._graph if field.number not in drop]
+        # Old files name stored tensors among the inputs; what is not stored any more would be fed.
+        ports = [
+            wire.block(_INPUT, block)
+            for block in wire.blocks(self._graph, _INPUT)
+            if wire.text(wire.parse(block), 1) in self.inputs
+        ]
         used, nested = self.used(), any(node.nested for node in self.nodes)
         weights = [
             wire.block(_INITIALIZER, wire.write(tensor))
             for name, tensor in self._weights.items()
             if nested or name in used
         ]
-        graph = wire.write([*(node.field() for node in self.nodes), *rest, *weights])
-        fields = [field for field in self._model if field.number != _GRAPH]
-        return wire.write([*fields, wire.block(_GRAPH, graph)])
+        graph = wire.write([*(node.field() for node in self.nodes), *rest, *ports, *weights])
+        fields = [f for f in self._model if f.number not in (_GRAPH, _VERSION)]
+        version = max(_STORED_ALONE, *wire.numbers(self._model, _VERSION))
+        return wire.write([wire.integer(_VERSION, version), *fields, wire.block(_GRAPH, graph)])
 
     def with_all_outputs(self) -> bytes:
         """The network with every tensor between its nodes as a further output, of unsaid type."""

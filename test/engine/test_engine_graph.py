@@ -253,6 +253,20 @@ def test_bytes_are_cast_before_anything_else_takes_them(tmp_path, precision):
     np.testing.assert_allclose(other, wide, atol=0.005 if precision == 'fp16' else 1e-6)
 
 
+def test_an_old_file_that_names_its_weights_as_inputs_keeps_one_input(tmp_path):
+    path = networks.convolutions(tmp_path / 'toy.onnx')
+    model = onnx.load(path)
+    model.ir_version = 3
+    for entry in model.graph.initializer:
+        model.graph.input.append(value(entry.name, list(entry.dims)))
+    onnx.checker.check_model(model)
+    onnx.save(model, path)
+    made, kind = native.prepared(path, 'fp16')
+    assert kind == 'half'
+    onnx.checker.check_model(onnx.load_from_string(made), full_check=True)
+    assert [i.name for i in open_session(made, CPU).get_inputs()] == ['image']
+
+
 def quantised(path, zero):
     scale = numpy_helper.from_array(np.float32(0.05), 's')
     point = numpy_helper.from_array(zero, 'z')
