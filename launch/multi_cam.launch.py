@@ -1,8 +1,13 @@
-"""The node for several cameras: `ros2 launch reid_ros multi_cam.launch.py [cameras:=FILE]`."""
+"""The node for several cameras: `ros2 launch reid_ros multi_cam.launch.py [cameras:=FILE]`.
+
+sight.launch.py and identity.launch.py start the nodes of several machines by it.
+"""
 
 import os
+import tempfile
 from pathlib import Path
 
+import yaml
 from ament_index_python.packages import get_package_share_directory
 from launch.actions import (
     DeclareLaunchArgument,
@@ -40,6 +45,30 @@ def environment(share):
     return {name: value for name, value in wanted.items() if not os.environ.get(name)}
 
 
+def only_some(cameras, names):
+    """A copy of the file of the cameras in which these stand alone: what the node would else call
+    misspelt belongs to another machine."""
+    from reid_ros.config import plain
+
+    data = yaml.safe_load(cameras.read_text(encoding='utf-8')) or {}
+    settings = dict(plain(data))
+    blocks = settings.get('cameras') or {}
+    listed = [*settings.get('camera_names', []), *blocks]
+    missing = [name for name in names if name not in listed]
+    if missing:
+        raise ValueError(f'{", ".join(missing)}: no such camera in {cameras}; it has {listed}')
+    settings['camera_names'] = names
+    settings['cameras'] = {name: blocks[name] for name in names if name in blocks}
+    settings.pop('topology', None)  # it may name the others
+    if not settings['cameras']:
+        del settings['cameras']
+    with tempfile.NamedTemporaryFile(
+        'w', prefix='reid_ros_', suffix='.yaml', delete=False, encoding='utf-8'
+    ) as file:
+        yaml.safe_dump({'/**': {'ros__parameters': settings}}, file)
+    return Path(file.name)
+
+
 def nodes(context):
     share = Path(get_package_share_directory('reid_ros'))
     cameras = Path(
@@ -47,9 +76,16 @@ def nodes(context):
     )
     if not cameras.is_file():
         return [Shutdown(reason=f'cameras:={cameras}: no such file')]
+    names = LaunchConfiguration('only').perform(context).replace(',', ' ').split()
+    if names:
+        try:
+            cameras = only_some(cameras, names)
+        except ValueError as error:
+            return [Shutdown(reason=f'only:={",".join(names)}: {error}')]
+    executable = LaunchConfiguration('executable').perform(context)
     reid = LifecycleNode(
         package='reid_ros',
-        executable='reid_node',
+        executable=executable,
         name=LaunchConfiguration('name'),
         namespace=LaunchConfiguration('namespace'),
         parameters=[
@@ -82,7 +118,7 @@ def nodes(context):
             start_state='configuring',
             goal_state='inactive',
             entities=[
-                LogInfo(msg='reid_node is configured'),
+                LogInfo(msg=f'{executable} is configured'),
                 _change(reid, Transition.TRANSITION_ACTIVATE),
             ],
         ),
@@ -104,6 +140,18 @@ def generate_launch_description():
                 'cameras',
                 default_value='',
                 description='YAML file of the cameras; empty takes config/cameras.yaml',
+            ),
+            DeclareLaunchArgument(
+                'executable',
+                default_value='reid_node',
+                choices=['reid_node', 'sight_node', 'identity_node'],
+                description='the whole, or the part of it that runs on this machine',
+            ),
+            DeclareLaunchArgument(
+                'only',
+                default_value='',
+                description='names of the cameras of the file that are used here, separated by '
+                'commas; empty takes all',
             ),
             DeclareLaunchArgument('name', default_value='reid_node', description='of the node'),
             DeclareLaunchArgument('namespace', default_value='', description='of the node'),

@@ -14,7 +14,7 @@ from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import PointCloud2
 
-from reid_ros.config import Config
+from reid_ros.config import Config, TopologyConfig
 from reid_ros.pipeline import Pipeline
 from reid_ros.ros.clocks import Answerer
 from reid_ros.ros.eyes import Eyes
@@ -142,8 +142,9 @@ class SightNode(Watching):
 
 
 def _without(config: Config) -> Config:
-    """The settings without a gallery: nobody is known here."""
-    return dataclasses.replace(config, gallery=dataclasses.replace(config.gallery, path=''))
+    """The settings without gallery and topology: nobody is known, nor where other cameras are."""
+    gallery = dataclasses.replace(config.gallery, path='')
+    return dataclasses.replace(config, gallery=gallery, topology=TopologyConfig())
 
 
 def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> int:
