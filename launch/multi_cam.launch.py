@@ -60,6 +60,9 @@ def only_some(cameras, names):
     settings['camera_names'] = names
     settings['cameras'] = {name: blocks[name] for name in names if name in blocks}
     settings.pop('topology', None)  # it may name the others
+    for block in data.values():
+        inner = block.get('ros__parameters', {}) if isinstance(block, dict) else {}
+        settings.update({key: inner[key] for key in inner if key.startswith('qos_overrides')})
     if not settings['cameras']:
         del settings['cameras']
     with tempfile.NamedTemporaryFile(
