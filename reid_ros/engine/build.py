@@ -19,6 +19,9 @@ from reid_ros.engine.progress import Phases, Tell
 
 _KINDS = {'FLOAT': 'float', 'HALF': 'half'}
 _HEAVY = ('CONVOLUTION', 'DECONVOLUTION', 'MATRIX_MULTIPLY')
+# TensorRT keeps the address of the first logger that it sees, for its registry of plugins, and may
+# call it at any time: none is ever freed (developer guide, 'Error handling and logging').
+_LOGGERS: list[Any] = []
 _MEMORY = ('out of memory', 'outofmemory', 'insufficient memory', 'insufficient workspace')
 
 
@@ -88,7 +91,9 @@ def logger(trt: Any, said: Said) -> Any:
             if severity in (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR):
                 said.errors.append(msg)
 
-    return Logger()
+    made = Logger()
+    _LOGGERS.append(made)
+    return made
 
 
 def monitor(trt: Any, phases: Phases) -> Any:

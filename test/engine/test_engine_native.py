@@ -1,6 +1,8 @@
+import gc
 import hashlib
 import json
 import sys
+import weakref
 
 import networks
 import numpy as np
@@ -310,6 +312,22 @@ def test_an_unknown_version_is_not_touched(machine, toy, tmp_path, words):
     with load(toy, tmp_path) as model:
         assert words in model.fallback_reason
     assert machine.calls == []
+
+
+def test_a_logger_outlives_what_was_made_with_it(machine, toy, tmp_path, monkeypatch):
+    """TensorRT keeps the address of the first one for good, whatever is freed."""
+    made = []
+    plain = machine.ILogger.__init__
+
+    def noted(self):
+        plain(self)
+        made.append(weakref.ref(self))
+
+    monkeypatch.setattr(machine.ILogger, '__init__', noted)
+    load(toy, tmp_path).close()
+    gc.collect()
+    assert len(made) == 2
+    assert all(one() is not None for one in made)
 
 
 def test_what_cannot_be_captured_runs_call_by_call(machine, toy, tmp_path):
