@@ -214,7 +214,8 @@ def _draw(
     network = _network(data) if data.masks == SEEN else None
     numbers = range(-(-total // PART))
     missing = [k for k in numbers if not (folder / f'{k:05d}.{column}.npy').is_file()]
-    tasks = [(folder, column, spec, network, number) for number in missing]
+    rows = [range(k * PART, min((k + 1) * PART, total)) for k in numbers]
+    tasks = [(folder, column, spec, network, number, rows[number]) for number in missing]
     spread(_part, tasks, processes, tell, folder)
     good = [np.load(folder / f'{k:05d}.{column}.good.npy') for k in numbers]
     save(folder / f'{column}.good.npy', np.concatenate(good))
@@ -239,9 +240,11 @@ def _studio(spec: GaitSetConfig) -> GaitStudio:
     return _LAST[spec]
 
 
-def _part(folder: Path, column: str, spec: GaitSetConfig, network: Network, number: int) -> int:
+def _part(
+    folder: Path, column: str, spec: GaitSetConfig, network: Network, number: int, rows: range
+) -> int:
     """Draw one file."""
-    wanted = walks(spec)[number * PART : (number + 1) * PART]
+    wanted = walks(spec)[rows.start : rows.stop]
     studio = _studio(spec)
     look = _seen(spec, network) if network else _true
     result = np.zeros((len(wanted), spec.frames, *SIZE), np.uint8)
