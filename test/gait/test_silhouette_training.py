@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch', reason='training needs torch')
 
 from reid_ros.card import Card  # noqa: E402
 from reid_ros.check import check  # noqa: E402
-from reid_ros.config import ConfigError  # noqa: E402
+from reid_ros.config import ConfigError, config_dir  # noqa: E402
 from reid_ros.model import Model  # noqa: E402
 from reid_ros.silhouette import Silhouetter  # noqa: E402
 from reid_ros.train import saved  # noqa: E402
@@ -274,6 +274,29 @@ def _recipe(folder, text='task: silhouette\n'):
 def test_recipes_that_cannot_be_are_refused(tmp_path, text, words):
     with pytest.raises(ConfigError, match=words):
         settings.read(_recipe(tmp_path, text))
+
+
+@pytest.mark.parametrize('name', ['silhouette', 'silhouette_longer'])
+def test_the_recipes_that_come_along_learn_from_no_person_whom_they_are_scored_on(name):
+    recipe = settings.read(config_dir() / 'train' / f'{name}.yaml')
+    sets = recipe.data.sets
+    assert {sets[one].split for one in recipe.data.train} == {'train'}
+    assert {sets[one].split for one in recipe.data.validation} == {'validation'}
+    assert {sets[one].split for one in recipe.data.test} == {'test'}
+    spans = [range(sets[one].first, sets[one].first + sets[one].people)
+             for one in recipe.data.train]  # fmt: skip
+    assert sum(map(len, spans)) == len(set(itertools.chain(*spans)))
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_another(recipe, trained, tmp_path):
+    more = settings.build(settings.SegmentRecipe, settings.changed(
+        settings.plain(recipe), {'start': str(trained.folder), 'optim.rate': 1e-8,
+                                 'optim.steps': 1}))  # fmt: skip
+    loop.train(more, tmp_path)
+    one, other = saved.weights(trained.folder), saved.weights(tmp_path)
+    assert all(torch.allclose(one[name], other[name], atol=1e-5)
+               for name in one if name.endswith('weight'))  # fmt: skip
 
 
 # -- export --------------------------------------------------------------------------------------

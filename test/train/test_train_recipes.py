@@ -11,8 +11,13 @@ from reid_ros import cli  # noqa: E402
 from reid_ros.train import settings  # noqa: E402
 
 FOLDER = Path(__file__).parents[2] / 'config' / 'train'
-QUEUES = ('ablation', 'sweep', 'prune_study')
-RECIPES = sorted(path.stem for path in FOLDER.glob('*.yaml') if path.stem not in QUEUES)
+QUEUES = ('ablation', 'sweep', 'prune_study', 'gait_ablation')
+# Of appearance; those of another task have tests of their own.
+RECIPES = sorted(
+    path.stem
+    for path in FOLDER.glob('*.yaml')
+    if path.stem not in QUEUES and not settings.task(path)
+)
 FEW = '{people: 4, cameras: 2, seen_by: 2, frames: 2, seed: 3, kinds: [corridor]}'
 SMALL = (
     f'data.sets.tiny={FEW}', 'data.train=[tiny]', 'data.validation=[tiny]', 'data.test=[]',
