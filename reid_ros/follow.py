@@ -55,6 +55,12 @@ class Speed:
 
 
 STILL = Speed()
+SMOOTH_S = 0.3
+"""Over which the speed is taken with which somebody comes nearer by themselves."""
+USUAL_M, SIGMAS = 0.2, 2.0
+"""Spread of a place that needs no care, metres, and how many beyond it are stayed away."""
+FORESEEN_S = 1.0
+"""For so long they may go on before the base has seen it and stands."""
 
 
 class Follower:
@@ -67,16 +73,23 @@ class Follower:
     def __init__(self, config: FollowConfig) -> None:
         self.config = config
         self.speed = STILL
+        self._away: float | None = None
+        self._coming = 0.0  # m/s, of the person towards the base
 
-    def step(self, place: tuple[float, float] | None, seconds: float) -> Speed:
+    def step(
+        self, place: tuple[float, float] | None, seconds: float, spread_m: float = 0.0
+    ) -> Speed:
         """The next speed.
 
         Args:
             place: x forward and y left of the base, metres, of the person now; None = stop.
             seconds: since the last step; longer pauses count as a tenth.
+            spread_m: standard deviation of the place; where it is not well known the base stays
+                farther away.
         """
         c, seconds = self.config, min(max(seconds, 0.0), 0.1)
-        forward, turn = self._wanted(place) if place is not None else (0.0, 0.0)
+        self._watch(place, seconds)
+        forward, turn = self._wanted(place, spread_m) if place is not None else (0.0, 0.0)
         before = self.speed
         self.speed = Speed(
             _towards(before.forward, forward, c.accelerate_mps2 * seconds, c.brake_mps2 * seconds),
@@ -89,14 +102,27 @@ class Follower:
         self.speed = STILL
         return self.speed
 
-    def _wanted(self, place: tuple[float, float]) -> tuple[float, float]:
+    def _watch(self, place: tuple[float, float] | None, seconds: float) -> None:
+        """Note how fast the person comes towards the base, beyond what the base drives."""
+        away = None if place is None else math.hypot(*place)
+        if away is None or self._away is None:
+            self._coming = 0.0
+        elif seconds > 0.0 and place is not None:
+            driven = self.speed.forward * place[0] / max(away, 0.1)
+            coming = (self._away - away) / seconds - driven
+            share = min(1.0, seconds / SMOOTH_S)
+            self._coming += share * (min(max(coming, 0.0), 2.0) - self._coming)
+        self._away = away
+
+    def _wanted(self, place: tuple[float, float], spread_m: float) -> tuple[float, float]:
         c = self.config
         x, y = place
         away, bearing = math.hypot(x, y), math.atan2(y, x)
         turn = max(-c.turn_radps, min(c.turn_radps, c.turn_gain * bearing))
         if away < 0.2:  # there is no telling where that is
             turn = 0.0
-        left = away - c.keep_m
+        unsure = SIGMAS * max(spread_m - USUAL_M, 0.0)
+        left = away - c.keep_m - FORESEEN_S * self._coming - unsure
         if left <= c.slack_m or abs(bearing) > math.pi / 3:
             return 0.0, turn
         # What can still be braked before the distance is reached, at half the hardest braking.

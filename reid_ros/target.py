@@ -30,8 +30,11 @@ PENDING_NS = NS
 """How long a camera is waited for that showed the target, when its number was merged."""
 AT_ONCE_NS = 250_000_000
 """Two sightings this close in time are at once."""
-REACH_M, REACH_MPS, SIGMAS = 1.0, 2.5, 3.0
-"""How far somebody can be from where they were: errors that no covariance tells, and a haste."""
+REACH_M, REACH_MPS, SIGMAS = 1.0, 4.0, 3.0
+"""How far somebody can be from where they were: errors that no covariance tells, and a run."""
+INSISTS_NS = 5 * NS
+"""A number that a track out of reach bears for so long, and no other track, is right after all:
+where the target was before was wrong."""
 
 State = Literal['off', 'unselected', 'searching', 'locked', 'lost', 'doubt', 'released']
 Key = tuple[str, int]
@@ -292,6 +295,7 @@ class Target:
             key = max(self._followed, key=lambda k: self._followed[k].seen_ns, default=None)
             if key in denied:  # it still stands there, and is said to be another
                 self._let_go('released', 'who was followed is said to be another person')
+            claim.trusted = claim.seen_ns - claim.since_ns >= INSISTS_NS
         elif claim.seen_ns - claim.since_ns >= RELOCK_NS:
             claim.trusted = claim.near >= claim.far
         return claim.trusted

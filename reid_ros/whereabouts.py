@@ -23,6 +23,11 @@ LEAST_M = 0.03
 """Nobody is placed better than this, metres."""
 WIDE_M, WIDE_SHARE = 0.5, 0.4
 """Width of a person and its spread: all there is to go by where head and feet are out of view."""
+LASTING = 0.3
+"""Share of a place's variance that stays from image to image: a body that is taller than was
+thought, a far camera's pose. The mean over many images does not take it away."""
+NEWEST = 0.2
+"""Weight of the newest place in that."""
 JERK = 0.5
 """Spectral density of a walk's acceleration, m²/s³: 0.7 m/s within a second."""
 WALK_MPS = 1.0
@@ -112,11 +117,13 @@ class Estimate:
         stamp_ns: when.
         mean: (4,) x y, metres, and velocity, m/s.
         covariance: (4, 4) of it.
+        lasting: (2, 2) covariance of what the newest places err by in common.
     """
 
     stamp_ns: int
     mean: DoubleArray
     covariance: DoubleArray
+    lasting: DoubleArray = field(default_factory=lambda: np.zeros((2, 2)))
 
     @property
     def position(self) -> DoubleArray:
@@ -130,8 +137,8 @@ class Estimate:
 
     @property
     def spread(self) -> DoubleArray:
-        """(2, 2) covariance of the position, with what all places have wrong in common."""
-        result: DoubleArray = self.covariance[:2, :2] + POSE_M**2 * np.eye(2)
+        """(2, 2) covariance of the position, with what places have wrong in common."""
+        result: DoubleArray = self.covariance[:2, :2] + self.lasting + POSE_M**2 * np.eye(2)
         return result
 
     def ahead(self, stamp_ns: int) -> Estimate:
@@ -142,7 +149,9 @@ class Estimate:
         # White acceleration over the time (Bar-Shalom, Estimation with applications, 6.2.2).
         t = abs(s)
         noise = JERK * np.kron(np.array([[t**3 / 3, t**2 / 2], [t**2 / 2, t]]), np.eye(2))
-        return Estimate(stamp_ns, move @ self.mean, move @ self.covariance @ move.T + noise)
+        return Estimate(
+            stamp_ns, move @ self.mean, move @ self.covariance @ move.T + noise, self.lasting
+        )
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -213,7 +222,10 @@ class Whereabouts:
         covariance = np.diag([0.0, 0.0, WALK_MPS**2, WALK_MPS**2])
         covariance[:2, :2] = place.covariance
         self._anchor = self._now = Estimate(
-            place.stamp_ns, np.concatenate([place.spot, np.zeros(2)]), covariance
+            place.stamp_ns,
+            np.concatenate([place.spot, np.zeros(2)]),
+            covariance,
+            LASTING * place.covariance,
         )
         self._kept, self._strays = [], 0
 
@@ -249,4 +261,5 @@ def _updated(state: Estimate, place: _Place) -> Estimate:
     information[:2, :2] += told
     weighted[:2] += told @ place.spot
     covariance = np.linalg.inv(information)
-    return Estimate(place.stamp_ns, covariance @ weighted, covariance)
+    lasting = before.lasting + NEWEST * (LASTING * place.covariance - before.lasting)
+    return Estimate(place.stamp_ns, covariance @ weighted, covariance, lasting)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reid_ros.follow import STILL, Follower, FollowConfig
+from reid_ros.follow import STILL, FollowConfig, Follower
 
 CONFIG = FollowConfig()
 
@@ -49,6 +49,15 @@ def test_somebody_who_walks_is_kept_up_with_at_a_distance():
     assert speeds[-1].forward == pytest.approx(0.6, abs=0.02)
 
 
+@pytest.mark.parametrize('walk', [0.5, 1.0, 1.5])
+def test_the_base_stands_before_somebody_who_comes_towards_it(walk):
+    """They may come as near as they like; the base has stopped by then."""
+    away, speeds = approach(8.0, walk=-walk, seconds=6.0 / walk)
+    moving = [a for a, speed in zip(away, speeds) if speed.forward > 0.02]
+    assert max(speed.forward for speed in speeds) > 0.3
+    assert min(moving) > CONFIG.keep_m - 0.05
+
+
 @given(st.floats(0.1, 12), st.floats(-3.1, 3.1))
 def test_limits_hold_whatever_is_seen(distance, bearing):
     follower = Follower(CONFIG)
@@ -66,6 +75,14 @@ def test_limits_hold_whatever_is_seen(distance, bearing):
 def test_it_never_drives_towards_somebody_who_is_near_or_behind():
     for place in ((1.2, 0.0), (0.5, 0.3), (-4.0, 0.1), (0.5, 3.0)):
         assert drive(Follower(CONFIG), place, 0.2)[-1].forward == 0.0
+
+
+def test_who_is_not_well_placed_is_given_more_room():
+    sure, vague = Follower(CONFIG), Follower(CONFIG)
+    for _ in range(40):
+        near, far = sure.step((2.5, 0.0), 0.05, 0.2), vague.step((2.5, 0.0), 0.05, 0.8)
+    assert near.forward > 0.5
+    assert far.forward == 0.0
 
 
 def test_in_doubt_it_brakes_as_hard_as_it_may_and_stands():

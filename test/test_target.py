@@ -315,11 +315,12 @@ def test_a_number_that_leaps_to_another_body_is_not_followed():
     assert scene.target.state == 'released'
 
 
-def test_a_number_out_of_reach_is_refused_as_long_as_the_track_lives():
+def test_a_number_out_of_reach_is_doubted_until_it_lasts():
     scene = Scene()
     scene.watch(5.0, 'a', (1, 5, NEAR, (2.0, 0.0)))
-    assert scene.watch(10.0, 'b', (2, 5, NEAR, (12.0, 4.0))) == []
+    assert scene.watch(4.5, 'b', (2, 5, NEAR, (12.0, 4.0))) == []
     assert scene.target.state == 'doubt'
+    assert len(scene.watch(1.0, 'b', (2, 5, NEAR, (12.0, 4.0)))) == 1
 
 
 def test_who_comes_back_elsewhere_after_a_while_is_found_again():

@@ -104,7 +104,7 @@ class FollowNode(Node):  # type: ignore[misc]
         if reason != self.reason:
             self.get_logger().info(f'stands: {reason}' if reason else 'follows')
             self.reason = reason
-        speed = self._follower.step(place, seconds)
+        speed = self._follower.step(place, seconds, self._source.spread_m)
         if place is not None or not speed.still:
             self._moved_s = now
         if now - self._moved_s <= FAREWELL_S:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry as OdometryMessage
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, PointCloud2
@@ -156,6 +156,9 @@ class Source:
     Args:
         node: owns the subscriptions.
         config: of the node.
+
+    Attributes:
+        spread_m: standard deviation of the newest place, metres.
     """
 
     def __init__(self, node: Node, config: FollowNodeConfig) -> None:
@@ -163,6 +166,7 @@ class Source:
         self._clock = node.get_clock()
         self._ground = Ground(node, config)
         self._newest: tuple[DoubleArray, Header, float] | None = None
+        self.spread_m = 0.0
 
     def configure(self, config: FollowNodeConfig) -> None:
         """Take the settings that may change live."""
@@ -178,11 +182,12 @@ class Source:
         point, header, arrived_s = self._newest
         if time.monotonic() - arrived_s > self.config.stale_s:
             return None, 'no new place of the target: it is not surely seen'
-        age_s = (self._clock.now().nanoseconds - stamp_ns(header)) / NS
+        age_s = self._age_s(header)
         if not -AHEAD_S <= age_s <= self.config.stale_s:
+            when = 'older than stale_s' if age_s > 0 else 'ahead of the clock'
             return None, (
-                f'the stamp of the place is {age_s:.2f} s old: synchronise the clocks of the '
-                'hosts, or raise stale_s'
+                f'the place is {when} by its stamp: synchronise the clocks of the hosts, or raise '
+                'stale_s'
             )
         return self._ground.seen(point, header)
 
@@ -192,8 +197,16 @@ class Source:
 
     def _take(self, point: DoubleArray, header: Header) -> None:
         last = self._newest
-        if last is None or stamp_ns(header) > stamp_ns(last[1]) or not self._recent(last[2]):
+        if (
+            last is None
+            or stamp_ns(header) > stamp_ns(last[1])
+            or not self._recent(last[2])
+            or self._age_s(last[1]) < -AHEAD_S
+        ):
             self._newest = (point, header, time.monotonic())
+
+    def _age_s(self, header: Header) -> float:
+        return float(self._clock.now().nanoseconds - stamp_ns(header)) / NS
 
     def _recent(self, arrived_s: float) -> bool:
         return time.monotonic() - arrived_s <= self.config.stale_s
@@ -208,6 +221,7 @@ class Poses(Source):
         self._told_s = -1e9
         self._subscriptions = [
             Subscription(node, PoseStamped, 'reid/target/pose', self._on_pose),
+            Subscription(node, PoseWithCovarianceStamped, 'reid/target/pose_cov', self._on_cov),
             Subscription(node, Bool, 'reid/target/locked', self._on_locked),
         ]
 
@@ -219,6 +233,9 @@ class Poses(Source):
     def _on_pose(self, message: Any) -> None:
         at = message.pose.position
         self._take(np.array([at.x, at.y, at.z]), message.header)
+
+    def _on_cov(self, message: Any) -> None:
+        self.spread_m = _spread(np.array(message.pose.covariance).reshape(6, 6)[:3, :3])
 
     def _on_locked(self, message: Any) -> None:
         self._locked, self._told_s = bool(message.data), time.monotonic()
@@ -274,6 +291,7 @@ class Seen(Source):
         for aim in aims[:1]:
             header = Header(stamp=cloud.header.stamp, frame_id=self.config.base_frame)
             self._take(spots.positions[aim.row], header)
+            self.spread_m = _spread(spots.covariances[aim.row])
 
     def _on_info(self, message: Any) -> None:
         self._lens = Lens.of(message, message.height, message.width)
@@ -281,6 +299,10 @@ class Seen(Source):
 
     def _on_events(self, message: Any) -> None:
         self._events += [status_event(status) for status in message.status]
+
+
+def _spread(covariance: DoubleArray) -> float:
+    return float(np.sqrt(max(np.linalg.eigvalsh(covariance)[-1], 0.0)))
 
 
 def _target(config: FollowNodeConfig) -> TargetConfig:

@@ -1,0 +1,52 @@
+"""A robot follows one person among others, in a closed loop without images."""
+
+import numpy as np
+import pytest
+
+from reid_ros.bench.follow import Chase, chase_world
+from reid_ros.bench.wireframe import figures
+from reid_ros.follow import FollowConfig
+from reid_ros.lens import Lens, Pose, View
+
+LENS = Lens(np.array([[500.0, 0, 320], [0, 500, 240], [0, 0, 1]]), np.zeros(0))
+VIEW = View(640, 480, LENS, Pose.of((0.0, 0.0, 1.2, -0.5, 0.5, -0.5, 0.5)))
+NOTHING = np.empty((0, 4))
+
+
+def seen(*spots, furniture=NOTHING):
+    spots = np.array(spots, np.float64)
+    return figures(VIEW, spots, np.full(len(spots), 1.7), np.ones(len(spots), bool), furniture)
+
+
+def test_a_body_of_wire_has_the_box_of_a_person_and_is_hidden_by_who_is_nearer():
+    alone = seen((5.0, 0.0))
+    x0, y0, x1, y1 = alone.boxes[0]
+    assert alone.visible[0] == 1.0
+    assert (x0 + x1) / 2 == pytest.approx(320)
+    assert (y0, y1) == pytest.approx((240 - 50, 240 + 120), abs=5)
+    both = seen((5.0, 0.0), (3.0, 0.1))
+    assert both.visible.tolist()[1] == 1.0
+    assert both.visible[0] < 0.4
+    assert both.hider[0] == 1
+
+
+def test_a_table_hides_legs_and_nobody_behind_the_camera_is_seen():
+    table = np.array([[3.0, -1.0, 3.6, 1.0]])
+    behind = seen((5.0, 0.0), (-5.0, 0.0), furniture=table)
+    assert behind.persons.tolist() == [0]
+    assert 0.3 < behind.visible[0] < 0.8
+    assert behind.shown[0, 3] < behind.boxes[0, 3] - 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('seed', [1, 2])
+def test_the_target_is_followed_through_its_absences_and_never_somebody_else(seed):
+    world = chase_world(seed, 34.0, 'validation', people=5, at_once=4, absence_s=4.0, rate_hz=6.0)
+    score = Chase(world).run()
+    assert score.chosen >= 1
+    assert score.visible > 8.0
+    assert score.right > 0.8 * score.visible
+    assert score.wrong <= 0.005 * score.locked
+    assert score.found == score.returns
+    assert score.pushed_m > FollowConfig().keep_m - 0.4
+    assert score.error_m < 0.4
