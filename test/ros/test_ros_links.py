@@ -4,15 +4,31 @@ import dataclasses
 
 import numpy as np
 import pytest
-from machines import S, Sender, Told, ended, film, identity, said, seen, settings, sight
+from machines import (
+    S,
+    Sender,
+    Told,
+    ended,
+    film,
+    identity,
+    said,
+    seen,
+    settings,
+    sight,
+    started,
+)
+from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import PointCloud2
 
 from reid_ros.config import GalleryConfig
 from reid_ros.pipeline import Pipeline
 from reid_ros.ros.diagnostics import event_status, status_event
+from reid_ros.ros.identity_node import IdentityNode
+from reid_ros.ros.sight_node import SightNode
 from reid_ros.ros.stage import Stage
 
 MOMENTS = 60
+SUCCESS = TransitionCallbackReturn.SUCCESS
 
 
 @pytest.fixture
@@ -149,7 +165,7 @@ def test_vectors_of_another_network_are_refused_by_name(ros, sender):
     sender.networks = (0x12345678, 0)
     sender.send(sender.messages(seen(20)[:10]))
     ros.spin_until(lambda: diagnosis.says('a', 'networks 12345678/00000000'))
-    assert diagnosis.value('a', 'refused_by_network') == '5'
+    ros.spin_until(lambda: diagnosis.value('a', 'refused_by_network') == '5')
     assert not sender.told
     assert diagnosis.status('a').level == b'\x02'
 
@@ -252,3 +268,16 @@ def test_an_identity_node_that_was_restarted_knows_its_people_from_its_gallery(r
     assert sum(again.counts('a').values()) == 0
     found = {number for table in told.values() for number in persons(table).values()}
     assert found & confirmed
+
+
+@pytest.mark.parametrize('kind', [SightNode, IdentityNode])
+def test_transitions_leave_nothing_behind(ros, kind):
+    node = started(ros, kind, settings('a', 'b'))
+    counts = []
+    for _ in range(4):
+        assert node.trigger_deactivate() == node.trigger_cleanup() == SUCCESS
+        assert node.start(), node.problem
+        ros.spin_for(0.1)
+        lists = (node.subscriptions, node.publishers, node.timers, node.services)
+        counts.append([len(list(entities)) for entities in lists] + [len(node._managed_entities)])
+    assert counts == counts[:1] * 4

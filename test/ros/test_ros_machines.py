@@ -23,6 +23,7 @@ def performed(ros, *cameras, moments=MOMENTS):
     played = list(stage.play(film(moments)))
     teller = next(node for node in ros.nodes[1:] if hasattr(node, 'target'))
     with teller.worker.lock:
+        assert all(seen.places is not None for seen in teller.pipeline.observations)
         gallery = teller.pipeline.gallery
         vectors = {
             p.number: [(camera, weight, vector.tobytes()) for camera, weight, vector in found]
