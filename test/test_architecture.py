@@ -119,8 +119,8 @@ ROOMS = {
         'progress', 'results', 'silhouette', 'types', 'world',
     ),
     'doctor': (
-        'types', '+calibration', '+card', '+colour', '+config', '+engine', '+gallery_store', '+model',
-        '+ros',
+        'types', '+calibration', '+card', '+colour', '+config', '+engine', '+gallery_store',
+        '+model', '+ros',
     ),
 }  # fmt: skip
 # Commands may import everything, but slow and optional things only when they are called.
