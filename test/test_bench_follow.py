@@ -1,10 +1,13 @@
 """A robot follows one person among others, in a closed loop without images."""
 
+import json
+
 import numpy as np
 import pytest
 
 from reid_ros.bench.follow import Chase, chase_world
 from reid_ros.bench.wireframe import figures
+from reid_ros.cli import main
 from reid_ros.follow import FollowConfig
 from reid_ros.lens import Lens, Pose, View
 
@@ -36,6 +39,18 @@ def test_a_table_hides_legs_and_nobody_behind_the_camera_is_seen():
     assert behind.persons.tolist() == [0]
     assert 0.3 < behind.visible[0] < 0.8
     assert behind.shown[0, 3] < behind.boxes[0, 3] - 20
+
+
+def test_the_command_prints_a_row_and_writes_it(tmp_path, capsys):
+    out = tmp_path / 'follow.json'
+    arguments = ['--seeds', '3', '--seconds', '3', '--split', 'validation', '--quiet']
+    assert main(['bench', 'follow', *arguments, '--out', str(out)]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split()[0] == 'seed'
+    assert row.split()[0] == '3'
+    content = json.loads(out.read_text(encoding='utf-8'))
+    assert content['command'].endswith('--seconds 3 --split validation --seeds 3')
+    assert content['rows'][0]['total'] > 0
 
 
 @pytest.mark.slow

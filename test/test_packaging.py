@@ -145,7 +145,8 @@ def test_every_executable_exists(script):
     if '.ros.' in module:
         pytest.importorskip('rclpy', reason='no ROS 2 here')
     assert callable(getattr(importlib.import_module(module), function))
-    launch = (ROOT / 'launch' / 'multi_cam.launch.py').read_text(encoding='utf-8')
+    files = sorted((ROOT / 'launch').glob('*.launch.py'))
+    launch = '\n'.join(path.read_text(encoding='utf-8') for path in files)
     assert name == 'reid_ros' or f"executable='{name}'" in launch
 
 

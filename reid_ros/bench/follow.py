@@ -84,7 +84,7 @@ class Score:
         misplaced: locked with a place more than a metre from the target.
         returns, found: times the target came back into sight; of these locked within three
             seconds.
-        waits: seconds until that, of each.
+        waits: seconds until that, of each that was found.
         released: how often the choice ended by itself.
         chosen: how often somebody chose.
         nearest_m: least distance between robot and target.
@@ -170,8 +170,8 @@ class Chase:
         self._awaited: float | None = None
         self._errors: list[float] = []
 
-    def run(self, tell: Callable[[float], None] = lambda time_s: None) -> Score:
-        """Play the whole world."""
+    def run(self, tell: Callable[[int], None] = lambda steps: None) -> Score:
+        """Play the whole world; `tell` hears of each step."""
         end = self.world.scenario.seconds
         due = [camera.phase / camera.rate_hz for camera in self.world.cameras]
         now, index = 0.0, [0] * len(due)
@@ -183,7 +183,7 @@ class Chase:
                     due[k] += 1 / camera.rate_hz
             self._drive(now)
             self._judge(now)
-            tell(now)
+            tell(1)
             now += STEP_S
         self.score.error_m = float(np.median(self._errors)) if self._errors else np.nan
         return self.score
@@ -380,7 +380,6 @@ class Chase:
             self._awaited = None
         elif waited > BACK_S:
             score.returns += 1
-            score.waits.append(np.inf)
             self._awaited = None
 
 

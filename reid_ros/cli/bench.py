@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from reid_ros.cli import (
     bench_appearance,
     bench_engine,
+    bench_follow,
     bench_footage,
     bench_gait,
     bench_identity,
@@ -36,6 +37,7 @@ def add(verbs: Any) -> None:
     _add_node(parts)
     bench_appearance.add(parts)
     bench_engine.add(parts)
+    bench_follow.add(parts)
     bench_footage.add(parts)
     bench_gait.add(parts)
     bench_identity.add(parts)
