@@ -104,59 +104,77 @@ def load(path: Path, card: Card, wish: Wish, tell: Tell | None = None) -> Engine
             build fails, or the engine computes something else.
         ModelError: the file is no network, or does not fit its card.
     """
-    trt = bindings()
-    cuda = Cuda.open()
+    trt, cuda = bindings(), Cuda.open()
     machine = plan.Machine(*cuda.gpu(), str(trt.__version__))
     reference = _Reference(path, card)
     sizes = plan.profile(reference.inputs, card, wish.typical, wish.max_batch)
     content = plan.facts(machine, sha256(path), sizes, wish.precision)
-    key = plan.key(content)
-    store = Store(wish.cache_dir)
-    shapes = _shapes(sizes)
-    kept = store.find(path.stem, key)
-    if kept is not None:
-        try:
-            runner = Runner(trt, cuda, kept.plan, shapes)
-        except EngineError as error:
-            if not wish.build or not worth_a_rebuild(error):
-                raise
-            store.drop(path.stem, key)
-        else:
-            found = reference.proved(
-                runner, sizes.buckets[:1], str(kept.facts.get('kind', 'half'))
+    task = _Task(trt, cuda, path, sizes, content, Store(wish.cache_dir), reference)
+    runner, facts = task.kept(wish.build) or task.built(wish.precision, tell or watcher())
+    return Engine(runner, reference.inputs, reference.outputs, {**facts, 'graphs': runner.graphs})
+
+
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """An engine to come by; `content` is what makes its key."""
+
+    trt: Any
+    cuda: Cuda
+    path: Path
+    sizes: plan.Profile
+    content: Mapping[str, Any]
+    store: Store
+    reference: _Reference
+
+    def kept(self, may_build: bool) -> tuple[Runner, Mapping[str, Any]] | None:
+        """The engine that was built before, proven again; None where one is to be built."""
+        key = plan.key(self.content)
+        found = self.store.find(self.path.stem, key)
+        if found is None:
+            if may_build:
+                return None
+            raise NoEngineError(
+                f'no engine of {self.path.name} is built for this machine and these settings: '
+                f"'reid_ros bench engine {self.path}' builds one"
             )
-            facts = {**kept.facts, 'kept': True, 'worst': found, 'graphs': runner.graphs}
-            return Engine(runner, reference.inputs, reference.outputs, facts)
-    if not wish.build:
-        raise NoEngineError(
-            f'no engine of {path.name} is built for this machine and these settings: '
-            f"'reid_ros bench engine {path}' builds one"
-        )
-    begun = time.perf_counter()
-    data, kind = prepared(path, wish.precision)
-    clock = plan.key({'machine': content['machine']})
-    made = build(
-        trt, data, sizes, exact=kind == 'float', workspace=plan.workspace(cuda.free_bytes()),
-        timings=store.timings(clock), tell=_named(path.name, tell or watcher()),
-    )  # fmt: skip
-    store.keep_timings(clock, made.timings)
-    runner = Runner(trt, cuda, made.plan, shapes)
-    try:
-        layers = _audited(made.network, runner, kind)
-    except BaseException:
-        runner.close()
-        raise
-    worst = reference.proved(runner, sizes.buckets, kind)
-    facts = {
-        **content, 'kind': kind, 'layers': layers, 'worst': worst,
-        'built_s': round(time.perf_counter() - begun, 1),
-    }  # fmt: skip
-    try:
-        store.keep(path.stem, key, made.plan, facts)
-    except EngineError as error:  # a full disk costs the next start minutes, and no more
-        facts['unkept'] = str(error)
-    facts = {**facts, 'kept': False, 'graphs': runner.graphs}
-    return Engine(runner, reference.inputs, reference.outputs, facts)
+        try:
+            runner = Runner(self.trt, self.cuda, found.plan, _shapes(self.sizes))
+        except EngineError as error:
+            if not may_build or not worth_a_rebuild(error):
+                raise
+            self.store.drop(self.path.stem, key)
+            return None
+        kind = str(found.facts.get('kind', 'half'))
+        worst = self.reference.proved(runner, self.sizes.buckets[:1], kind)
+        return runner, {**found.facts, 'kept': True, 'worst': worst}
+
+    def built(self, precision: str, tell: Tell | None) -> tuple[Runner, Mapping[str, Any]]:
+        """A new engine, audited, proven at every bucket, and kept."""
+        begun = time.perf_counter()
+        data, kind = prepared(self.path, precision)
+        clock = plan.key({'machine': self.content['machine']})
+        made = build(
+            self.trt, data, self.sizes, exact=kind == 'float',
+            workspace=plan.workspace(self.cuda.free_bytes()), timings=self.store.timings(clock),
+            tell=_named(self.path.name, tell),
+        )  # fmt: skip
+        self.store.keep_timings(clock, made.timings)
+        runner = Runner(self.trt, self.cuda, made.plan, _shapes(self.sizes))
+        try:
+            layers = _audited(made.network, runner, kind)
+        except BaseException:
+            runner.close()
+            raise
+        facts = {
+            **self.content, 'kind': kind, 'layers': layers,
+            'worst': self.reference.proved(runner, self.sizes.buckets, kind),
+            'built_s': round(time.perf_counter() - begun, 1),
+        }  # fmt: skip
+        try:
+            self.store.keep(self.path.stem, plan.key(self.content), made.plan, facts)
+        except EngineError as error:  # a full disk costs the next start minutes, and no more
+            facts['unkept'] = str(error)
+        return runner, {**facts, 'kept': False}
 
 
 def _named(name: str, tell: Tell | None) -> Tell | None:
