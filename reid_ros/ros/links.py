@@ -125,6 +125,11 @@ class Link(Source):
             }
         )
         wrong, warnings = self._wrong(config), self.health.problems()
+        if p95 > 1e3 * config.max_latency_s:
+            warnings.append(
+                f'results come {p95:.0f} ms after the image: see the costs that sight node and '
+                'identity node tell of, and the network between them'
+            )
         if wrong:
             status.level, status.message = DiagnosticStatus.ERROR, '; '.join([wrong, *warnings])
         elif warnings:

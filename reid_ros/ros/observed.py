@@ -163,7 +163,8 @@ def table_report(table: AnyArray, camera: str, stamp_ns: int) -> Report:
         )
     image, rows = table[0], table[1 : n + 1]
     boxes = np.stack([rows[name].astype(np.float32) for name in BOX[:4]], axis=-1).reshape(-1, 4)
-    if not (np.isfinite(boxes).all() and 0 < image['x1'] < 1e6 and 0 < image['y1'] < 1e6):
+    finite = np.isfinite(boxes).all() and np.isfinite(rows['score']).all()
+    if not (finite and 0 < image['x1'] < 1e6 and 0 < image['y1'] < 1e6):
         raise TableError(f'a box of {camera} is not finite, or its image has no size')
     tracks = Tracks(
         rows['track'].astype(np.uint32),
@@ -241,7 +242,10 @@ def _columns(rows: AnyArray, part: str, kinds: dict[str, Any]) -> dict[str, Any]
     for field, kind in kinds.items():
         name = f'{part}_{field}'
         if name in (rows.dtype.names or ()):
-            result[field] = _unwired(rows[name], name, field, kind)
+            result[field] = found = _unwired(rows[name], name, field, kind)
+            # Of vectors the rooms behind take care themselves, as they do in one process.
+            if kind is not str and field != 'vectors' and not np.isfinite(found).all():
+                raise TableError(f'a number in {name} is not finite')
         elif kind is str:
             result[field] = ()
         elif len(rows):

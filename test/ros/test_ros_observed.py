@@ -128,6 +128,11 @@ def test_a_frame_without_vectors_is_small():
         (lambda t: with_(t, 'x1', 0, 0.0), 'no size'),
         (lambda t: with_(t, 'appearance_order', 1, 9), 'does not count the rows from 1'),
         (lambda t: with_(t, 'state', 2, 7), 'have the states'),
+        (
+            lambda t: with_(t, 'appearance_qualities', slice(1, 5), np.inf),
+            'qualities is not finite',
+        ),
+        (lambda t: with_(t, 'places_positions', 1, np.nan), 'places_positions is not finite'),
     ],
     ids=str,
 )
@@ -154,4 +159,7 @@ def test_flipped_bytes_are_refused_or_read_and_nothing_else(seed):
         report = table_report(raw.view(table.dtype), 'a', S)
     except TableError:
         return
-    assert np.isfinite(report.observation.tracks.boxes).all()
+    seen = report.observation
+    assert np.isfinite(seen.tracks.boxes).all()
+    assert np.isfinite(seen.qualities).all()
+    assert len(seen.rows) == len(seen.vectors) == len(seen.qualities)

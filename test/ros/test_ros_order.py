@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reid_ros.ros.intake import Arrival, InTurn
 from reid_ros.ros.offset import Offset
 from reid_ros.ros.order import LIMIT, PATIENCE_S, Order
 
@@ -81,6 +82,23 @@ def test_a_long_silence_of_the_network_is_one_gap():
     order.put(1, 4_000_000_000, 1, 9.0)
     (turn,) = order.due(9.3)
     assert turn.missed == order.counts['lost'] == 4_000_000_000 - 1
+
+
+def test_what_is_here_is_given_out_by_moments_and_nobody_is_waited_for():
+    dropped = []
+    intake = InTurn(('a', 'b', 'c'), 3, dropped.append)
+    for camera, stamp in (('b', 130), ('a', 100), ('b', 164), ('a', 133), ('a', 166), ('a', 199)):
+        intake.put(Arrival(camera, stamp * MS, None))
+    assert dropped == ['a'], 'the oldest gives way'
+    assert intake.waiting('a') == 3
+    moments = []
+    while moment := intake.take(0.0):
+        moments.append([(arrival.camera, arrival.stamp_ns // MS) for arrival in moment])
+    assert moments == [
+        [('a', 133), ('b', 130)],
+        [('a', 166), ('b', 164)],
+        [('a', 199)],
+    ]
 
 
 def answers(offset_s, delays, seed=0, begin_s=0.0):
