@@ -21,6 +21,9 @@ AGREE_SIGMAS = 3.0
 """Feet and head that contradict one another by more do not belong to one upright body."""
 LEAST_M = 0.03
 """Nobody is placed better than this, metres."""
+CUT = 0.05
+"""A box that ends within this share of its height from the border may be cut off there: detectors
+shake, and somebody right before a robot is cut off at both ends."""
 WIDE_M, WIDE_SHARE = 0.5, 0.4
 """Width of a person and its spread: all there is to go by where head and feet are out of view."""
 LASTING = 0.3
@@ -57,15 +60,18 @@ def places(boxes: FloatArray, lens: Lens, pose: Pose, height: int, person_m: flo
         person_m: height of a person, metres.
     """
     feet, head = on_ground(boxes, lens, pose, height), _by_head(boxes, lens, pose, person_m)
+    cut = np.maximum(CUT * (boxes[:, 3] - boxes[:, 1]), BORDER_PX)
+    feet_seen = feet.sure & (boxes[:, 3] < height - cut)
+    head_seen = head.sure & (boxes[:, 1] > cut)
     by_feet, by_head = _floor(feet.covariances), _floor(head.covariances)
     away = (feet.positions - head.positions)[:, :2]
     told = np.linalg.solve(by_feet + by_head, away[:, :, None])[:, :, 0]
     agree = (away * told).sum(axis=1) < AGREE_SIGMAS**2
-    use_feet = feet.sure & (agree | ~head.sure)  # heads are seldom hidden
-    sure = use_feet | head.sure
+    use_feet = feet_seen & (agree | ~head_seen)  # heads are seldom hidden
+    sure = use_feet | head_seen
     information = np.tile(1e-6 * np.eye(2), (len(boxes), 1, 1))
     weighted = np.zeros((len(boxes), 2))
-    for used, found, covariance in ((use_feet, feet, by_feet), (head.sure, head, by_head)):
+    for used, found, covariance in ((use_feet, feet, by_feet), (head_seen, head, by_head)):
         inverse = np.linalg.inv(covariance) * used[:, None, None]
         information += inverse
         weighted += np.einsum('nij,nj->ni', inverse, found.positions[:, :2])
@@ -88,7 +94,7 @@ def _by_head(boxes: FloatArray, lens: Lens, pose: Pose, person_m: float) -> Plac
     lever = max(abs(float(pose.position[2]) - person_m), 0.05)
     away = (found.positions - pose.position) * np.array([1.0, 1.0, 0.0]) * (TALL_SD_M / lever)
     covariances = found.covariances + away[:, :, None] * away[:, None, :]
-    return Places(found.positions, covariances, found.sure & (boxes[:, 1] > BORDER_PX))
+    return Places(found.positions, covariances, found.sure)
 
 
 def _by_width(box: FloatArray, lens: Lens, pose: Pose) -> tuple[DoubleArray, DoubleArray]:

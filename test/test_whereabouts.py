@@ -62,6 +62,16 @@ def test_with_both_ends_out_of_view_the_direction_is_known_and_nothing_is_sure()
     assert found.covariances[0, 0, 0] > 10 * found.covariances[0, 1, 1]
 
 
+@pytest.mark.parametrize('gap', [0, 5, 15])
+def test_an_edge_that_shakes_near_the_border_is_no_head_and_no_feet(gap):
+    """Taken for a head, the upper edge would place somebody at 0.8 m far behind."""
+    near = box(0.8)
+    near[1], near[3] = gap, 480 - gap
+    found = place(near)
+    assert not found.sure[0]
+    assert found.positions[0, 0] == pytest.approx(0.8, abs=0.1)
+
+
 def test_nobody_has_no_place():
     assert len(places(np.empty((0, 4), np.float32), LENS, pose(1.0), 480, TALL).positions) == 0
 
