@@ -64,7 +64,11 @@ setup(
     entry_points={
         'console_scripts': [
             'reid_ros = reid_ros.cli:main',
+            'follow_node = reid_ros.ros.follow:main',
+            'follow_object = reid_ros.ros.follow_object:main',
             'reid_node = reid_ros.ros.node:main',
+            'sight_node = reid_ros.ros.sight_node:main',
+            'identity_node = reid_ros.ros.identity_node:main',
         ],
     },
 )

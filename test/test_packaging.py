@@ -147,7 +147,7 @@ def test_every_executable_exists(script):
     assert callable(getattr(importlib.import_module(module), function))
     files = sorted((ROOT / 'launch').glob('*.launch.py'))
     launch = '\n'.join(path.read_text(encoding='utf-8') for path in files)
-    assert name == 'reid_ros' or f"executable='{name}'" in launch
+    assert name == 'reid_ros' or f"'{name}'" in launch
 
 
 @pytest.fixture(scope='module')
