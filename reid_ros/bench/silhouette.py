@@ -40,7 +40,7 @@ WHOLE, HIDDEN = 0.97, 0.7
 """Share of a person that is seen, from which on nothing is missing, and below which a lot is."""
 STEP = 5
 """Of the labelled frames of real footage, every fifth is looked at."""
-ROUNDS = 30
+ROUNDS = 60
 FIXED = 'one-by-one'
 
 Tell = Callable[[int], None]
