@@ -94,8 +94,20 @@ def test_the_cosine_of_two_walks_is_the_mean_of_those_of_their_parts():
     network = small()
     embedding = torch.randn(2, 6, 4)
     vectors = network.vector(embedding)
-    parts = torch.nn.functional.cosine_similarity(embedding[0], embedding[1], dim=0)
+    one, two = network.neck(embedding)
+    parts = torch.nn.functional.cosine_similarity(one, two, dim=0)
     assert torch.allclose(vectors[0] @ vectors[1], parts.mean(), atol=1e-6)
+    before = network.neck.mean.clone()
+    assert torch.equal(network.train().vector(embedding), vectors)  # as it stands, not of a batch
+    assert torch.equal(network.neck.mean, before)
+
+
+def test_a_direction_that_all_walks_share_does_not_count():
+    network = small()
+    shared = torch.full((6, 4), 100.0)
+    network.neck.norm.running_mean += shared.flatten()
+    vectors = network.vector(torch.randn(2, 6, 4) + shared)
+    assert abs(float(vectors[0] @ vectors[1])) < 0.8
 
 
 @pytest.mark.parametrize('encoder', ENCODERS)

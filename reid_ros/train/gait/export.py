@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from reid_ros.train.export import PARITY, ExportError, Runner, proven
 from reid_ros.train.gait.nets.network import SIZE, GaitNetwork
@@ -35,16 +36,25 @@ class Frames(nn.Module):
 
 
 class Head(nn.Module):
-    """What a robot asks of a walk."""
+    """What a robot asks of a walk; the neck has become a part of the linear layers."""
+
+    weight: Tensor
+    shift: Tensor
 
     def __init__(self, network: GaitNetwork) -> None:
-        """Wrap."""
+        """Take what is needed of a network."""
         super().__init__()
-        self.network = network
+        self.strips = network.strips
+        scale, shift = network.neck.affine()
+        weight = network.embed.weight.detach() * scale.T[:, None]
+        self.register_buffer('weight', weight.contiguous())
+        self.register_buffer('shift', shift.T[:, None].contiguous())
 
     def forward(self, features: Tensor) -> Tensor:
         """(n, c, h, w) the maximum over frames -> (n, d) of unit length."""
-        return self.network.head(features)
+        parts = torch.matmul(self.strips(features).permute(2, 0, 1), self.weight) + self.shift
+        flat = functional.normalize(parts, dim=2).transpose(0, 1).flatten(1)
+        return functional.normalize(flat)
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ def graphs(network: GaitNetwork) -> Pair:
     """Both graphs of a network, with free batches, and proof that they answer as torch does.
 
     Args:
-        network: is left as it is; neck and classifier stay behind.
+        network: is left as it is; its classifier stays behind.
 
     Raises:
         ExportError: the network looks at whole walks, torch cannot export it, or the graphs

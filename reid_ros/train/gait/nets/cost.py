@@ -15,8 +15,8 @@ def flops(network: GaitNetwork, frames: int = 10) -> float:
     """Floating-point operations of one frame of a walk; a multiply-add counts as two.
 
     Convolutions and products count; norms, activations and sums do not, as is usual. The layers
-    after the maximum over time run once a walk, and are shared out among its frames; the neck and
-    the classifier, which only training needs, take no part.
+    after the maximum over time run once a walk, and are shared out among its frames; the
+    classifier, which only training needs, takes no part.
 
     Args:
         network: which.

@@ -151,6 +151,15 @@ class Neck(nn.Module):
         found: Tensor = self.norm(embedding.flatten(1))
         return found.view(embedding.shape)
 
+    def affine(self) -> tuple[Tensor, Tensor]:
+        """(d, p) scale and shift that it comes down to once nothing is learnt any more."""
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        scale, shift = self.norm.weight.detach(), self.norm.bias.detach()
+        if mean is not None and variance is not None:
+            scale = scale / torch.sqrt(variance + self.norm.eps)
+            shift = shift - scale * mean
+        return scale.view(self.shape), shift.view(self.shape)
+
 
 class Cosines(nn.Module):
     """A classifier by angle: cosines to a direction per person and part."""
