@@ -35,6 +35,7 @@ class Figures:
         persons: (n,) int64, indices into the people of the world.
         boxes: (n, 4) float64 pixels, cut at the border of the image.
         visible: (n,) float64, share of the body that is in the image and hidden by nothing.
+        clear: (n,) float64, share of what is in the image that is hidden by nothing.
         shown: (n, 4) float64 pixels, box of what is not hidden.
         hider: (n,) int64, person who hides most of this one, -1 = nobody.
         spots: (n, 2) metres.
@@ -43,6 +44,7 @@ class Figures:
     persons: IntArray
     boxes: DoubleArray
     visible: DoubleArray
+    clear: DoubleArray
     shown: DoubleArray
     hider: IntArray
     spots: DoubleArray
@@ -97,12 +99,13 @@ def _hidden(
     furniture: DoubleArray,
 ) -> Figures:
     n = len(rows)
-    visible, hider = np.zeros(n), np.full(n, -1, np.int64)
+    visible, clear, hider = np.zeros(n), np.zeros(n), np.full(n, -1, np.int64)
     shown = np.zeros((n, 4))
     eye = view.pose.position
     for i in range(n):
         grid, pixels = grids[i]
         seen = ((pixels >= 0) & (pixels < [view.width, view.height])).all(axis=1)
+        inside = max(int(seen.sum()), 1)
         seen &= ~_behind(eye, grid, furniture)
         most = 0
         for j in range(n):
@@ -113,13 +116,16 @@ def _hidden(
             if covered.sum() > most:
                 most, hider[i] = int(covered.sum()), rows[j]
             seen &= ~covered
-        visible[i] = seen.mean()
+        visible[i], clear[i] = seen.mean(), seen.sum() / inside
         if seen.any():
             low, high = pixels[seen].min(axis=0), pixels[seen].max(axis=0)
-            shown[i] = [*low, *high]
+            # What is seen goes on to the middle between this point and the next.
+            beyond = np.ptp(pixels, axis=0) * [0.25, 0.5 / (len(SHARES) - 1)]
+            box = boxes[i]
+            shown[i] = [*np.maximum(low - beyond, box[:2]), *np.minimum(high + beyond, box[2:])]
     order = np.array(rows, np.int64)
     stacked = np.array(boxes).reshape(-1, 4)
-    return Figures(order, stacked, visible, shown, hider, spots[order].reshape(-1, 2))
+    return Figures(order, stacked, visible, clear, shown, hider, spots[order].reshape(-1, 2))
 
 
 def _behind(eye: DoubleArray, grid: DoubleArray, furniture: DoubleArray) -> BoolArray:
@@ -160,7 +166,7 @@ class Looks:
         result = rng.normal(size=(len(rows), DIMENSIONS)) / np.sqrt(DIMENSIONS)
         real = np.flatnonzero(rows >= 0)
         row = rows[real]
-        share = seen.visible[row][:, None]
+        share = seen.clear[row][:, None]
         own = self._looks[seen.persons[row]]
         hider = np.where(seen.hider[row] >= 0, seen.hider[row], seen.persons[row])
         mixed = np.where(share < 0.7, share * own + (1 - share) * self._looks[hider], own)
@@ -183,11 +189,11 @@ def detected(
     what is seen.
     """
     tall = seen.boxes[:, 3] - seen.boxes[:, 1]
-    hidden = 1 / (1 + np.exp((seen.visible - 0.3) / 0.08))
+    hidden = 1 / (1 + np.exp((seen.clear - 0.3) / 0.08))
     small = 1 / (1 + np.exp((tall - 0.5 * detector.small_px) / (0.1 * detector.small_px)))
     chance = 1 - (1 - detector.miss) * (1 - hidden) * (1 - small)
     rows = np.flatnonzero((rng.random(len(tall)) >= chance) & (seen.visible >= LEAST_VISIBLE))
-    part = seen.visible[rows][:, None]
+    part = seen.clear[rows][:, None]
     share = np.where(part < 0.7, rng.uniform(0.0, 1.0, (len(rows), 1)), 0.0)
     boxes = seen.boxes[rows] + share * (seen.shown[rows] - seen.boxes[rows])
     size = np.tile(boxes[:, 2:] - boxes[:, :2], 2)
