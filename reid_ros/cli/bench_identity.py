@@ -20,8 +20,10 @@ Renders the worlds of the standard suite, whose seeds nothing was chosen on, and
 pipeline per contender: same images, same boxes (the true ones with misses, shaking edges and
 ghosts). `oracle` has vectors that tell who somebody is, so what it loses is lost by tracking and
 identity; `appearance` is the shipped student, `colour` the built-in baseline without a network;
-every other name is that of an appearance network.
-NAME+ground also knows where the fixed cameras stand.
+every other name is that of an appearance network, and `none` sees no looks at all.
+NAME+ground also knows where the fixed cameras stand. NAME+gait also sees how people walk, by the
+shipped networks; NAME+gaitoracle is told, with the noise of a small network and of those alone who
+are seen to walk.
 """
 
 
@@ -33,7 +35,7 @@ def add(parts: Any) -> None:
         description=_ABOUT,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    arguments.contenders(part, NAMES, ', each also with +ground')
+    arguments.contenders(part, NAMES, ', or none; each also with +ground, +gait or +gaitoracle')
     part.add_argument('--worlds', nargs='+', metavar='NAME', help='default: the standard suite')
     part.add_argument('--seeds', type=int, nargs='+', metavar='N')
     part.add_argument('--split', choices=('train', 'validation', 'test'), default='test')
