@@ -83,7 +83,10 @@ def settings(**changes):
     return turning.settings(late_frame_policy='process_all', silent_after_s=5.0, **changes)
 
 
-def test_a_bag_played_to_the_node_and_replayed_gives_equal_sightings(ros, tmp_path):
+def test_a_bag_played_to_the_node_and_replayed_gives_equal_sightings(ros, tmp_path, monkeypatch):
+    # How long is waited is tested below; here a busy machine must not be taken for a silent base.
+    monkeypatch.setattr('reid_ros.ros.base.WAIT_S', 5.0)
+    monkeypatch.setattr('reid_ros.ros.base.WAIT_BURST_S', 60.0)
     content = turning.content()
     expected = replayed(clips.bag(tmp_path / 'bag', content), settings())
     node = reid_node(ros, settings())
@@ -140,19 +143,20 @@ def waited(base, stamp_ns):
     return time.monotonic() - began
 
 
-def test_late_odometry_is_waited_for_and_silent_odometry_is_not(ros):
+def test_late_odometry_is_waited_for_and_silent_odometry_is_not(ros, monkeypatch):
+    monkeypatch.setattr('reid_ros.ros.base.WAIT_S', 1.0)
+    monkeypatch.setattr('reid_ros.ros.base.WAIT_BURST_S', 60.0)
     base = Base(ros.node, settings())
-    pose = turning.odometry(S, turning.base(0.0))
-    assert waited(base, S) == pytest.approx(0.1, abs=0.08)
-    assert waited(base, S) < 0.05
-    base._on_odometry(pose)
-    assert waited(base, S) < 0.05
-    assert waited(base, 2 * S) == pytest.approx(0.1, abs=0.08)
-    assert waited(base, 3 * S) < 0.05
-    timer = threading.Timer(0.03, base._on_odometry, [turning.odometry(4 * S, turning.base(3.0))])
+    assert 0.9 < waited(base, S)
+    assert waited(base, S) < 0.5
+    base._on_odometry(turning.odometry(S, turning.base(0.0)))
+    assert waited(base, S) < 0.5
+    assert 0.9 < waited(base, 2 * S)
+    assert waited(base, 3 * S) < 0.5
+    timer = threading.Timer(0.1, base._on_odometry, [turning.odometry(4 * S, turning.base(3.0))])
     base._on_odometry(turning.odometry(3 * S, turning.base(2.0)))
     timer.start()
-    assert 0.02 < waited(base, 4 * S) < 0.095
+    assert 0.05 < waited(base, 4 * S) < 0.9
     base.destroy()
 
 
