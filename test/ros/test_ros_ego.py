@@ -147,11 +147,11 @@ def test_late_odometry_is_waited_for_and_silent_odometry_is_not(ros, monkeypatch
     monkeypatch.setattr('reid_ros.ros.base.WAIT_S', 1.0)
     monkeypatch.setattr('reid_ros.ros.base.WAIT_BURST_S', 60.0)
     base = Base(ros.node, settings())
-    assert 0.9 < waited(base, S)
+    assert waited(base, S) > 0.9
     assert waited(base, S) < 0.5
     base._on_odometry(turning.odometry(S, turning.base(0.0)))
     assert waited(base, S) < 0.5
-    assert 0.9 < waited(base, 2 * S)
+    assert waited(base, 2 * S) > 0.9
     assert waited(base, 3 * S) < 0.5
     timer = threading.Timer(0.1, base._on_odometry, [turning.odometry(4 * S, turning.base(3.0))])
     base._on_odometry(turning.odometry(3 * S, turning.base(2.0)))
