@@ -1,6 +1,7 @@
 """Who is who by how they walk, beside looks or alone, played through scenes."""
 
 import dataclasses
+import sqlite3
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from reid_ros.calibration import Calibration, Condition, Spread
 from reid_ros.evidence import ALIKE, CHANGED, Evidence
 from reid_ros.gait import Gait
 from reid_ros.gallery import Gallery
-from reid_ros.gallery_store import GalleryStore, ModelId
+from reid_ros.gallery_store import _TABLES, GalleryStore, ModelId
 from reid_ros.identify import Identifier
 
 # One person in two walks is 40 degrees apart, two people 76.
@@ -291,3 +292,24 @@ def test_a_store_refuses_the_vectors_of_another_gait_network(tmp_path):
         store.save(known)
     with pytest.raises(Exception, match='holds 1 persons by walk'):
         GalleryStore(tmp_path / 'g.db', None, ModelId('other', LENGTH, 'c' * 64))
+
+
+def test_a_gallery_from_before_gait_is_taken_over(tmp_path):
+    path = tmp_path / 'g.db'
+    old = sqlite3.connect(path, isolation_level=None)
+    old.executescript(f'{_TABLES} PRAGMA user_version = 1;')
+    old.execute("INSERT INTO person VALUES (4, 'Anna', 1, 7, '{}', 5, '[]', '[]')")
+    old.execute(
+        "INSERT INTO prototype VALUES (4, 'hall', 2.0, ?)", (ANNA.look.astype('<f4').tobytes(),)
+    )
+    old.close()
+    for _ in range(2):
+        known = Gallery()
+        with GalleryStore(path, None, ModelId('walk', LENGTH, 'b' * 64)) as store:
+            store.load(known)
+            assert (known[4].name, known[4].walks) == ('Anna', len(known.prototypes(4, 'gait')))
+            if not known[4].walks:
+                known.learn(4, gait_of('anna'), 'hall', 1.0, 'gait')
+            store.save(known)
+    assert known[4].walks == 1
+    np.testing.assert_array_equal(known.prototypes(4)[0][2], ANNA.look)
