@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from reid_ros.bench import openset
-from reid_ros.bench.hall import Hall
 from reid_ros.bench.contenders import contender
+from reid_ros.bench.hall import Hall
 from reid_ros.bench.lineup import Crowd, Group, Seen, seen
 from reid_ros.bench.openset import Sizes, judged, meetings
 from reid_ros.bench.tails import impostors, tails

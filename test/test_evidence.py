@@ -9,12 +9,12 @@ from scipy import stats
 
 from reid_ros.calibration import Calibration, Condition, Spread
 from reid_ros.evidence import (
-    Evidence,
     MARGIN,
     SMALLEST_GALLERY,
+    Evidence,
     Scores,
-    matches,
     joined,
+    matches,
     scores,
 )
 from reid_ros.gallery import Closeness, Gallery
