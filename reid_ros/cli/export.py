@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from reid_ros.cli import gait, silhouette
 from reid_ros.cli.arguments import number
+from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
     from reid_ros.card import Card
@@ -90,6 +91,13 @@ def add(verbs: Any) -> None:
         help="calibrate it in rendered worlds, as 'reid_ros calibrate --rendered' does; without, "
         'on the people of data.validation',
     )
+    verb.add_argument(
+        '--silhouette',
+        default='',
+        metavar='CARD',
+        help='of a gait network: calibrate it on walks as this silhouette network sees them; '
+        'without, on the masks of its recipe',
+    )
     verb.add_argument('--threads', type=number(int, 0), default=0, metavar='N', help='of the CPU')
     verb.add_argument('--quiet', action='store_true', help='show no progress')
     verb.add_argument('--json', action='store_true', help='print the result as JSON')
@@ -105,6 +113,8 @@ def _export(args: argparse.Namespace) -> int:
     walks = gait.is_one(args.training)
     if walks:
         exported = gait.exported(args)
+    elif args.silhouette:
+        raise ReidError('--silhouette has a meaning for gait networks only')
     wanted = Wanted(
         precision=args.precision,
         clip=args.clip,
@@ -182,4 +192,5 @@ def _command(args: argparse.Namespace) -> str:
         value = getattr(args, name)
         if value != default:
             words += [f'--{name.replace("_", "-")}', str(value)]
+    words += ['--silhouette', args.silhouette] if args.silhouette else []
     return shlex.join([*words, *(['--rendered'] if args.rendered else [])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -66,7 +67,7 @@ def exported(args: argparse.Namespace) -> Callable[..., Made]:
         raise ReidError(
             f'--precision {args.precision}: gait networks have {", ".join(PRECISIONS)}'
         )
-    return exported
+    return functools.partial(exported, silhouette=args.silhouette)
 
 
 def line(name: str, found: Mapping[str, Any]) -> str:

@@ -23,7 +23,7 @@ from reid_ros.train.gait.data.sources import Tell, learnt, silent, trials
 from reid_ros.train.gait.export import Pair, Walker, graphs
 from reid_ros.train.gait.nets.cost import flops, parameters
 from reid_ros.train.gait.nets.network import SIZE, GaitNetwork
-from reid_ros.train.gait.settings import GaitRecipe
+from reid_ros.train.gait.settings import SEEN, GaitRecipe
 from reid_ros.train.gait.worth import calibration, look, scores
 from reid_ros.train.halved import stored_half
 from reid_ros.train.quantise import int8
@@ -32,7 +32,9 @@ from reid_ros.types import FloatArray, UInt8Array
 PRECISIONS = ('fp32', 'fp16', 'int8')
 
 
-def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> Made:
+def exported(
+    folder: Path, path: Path, wanted: Wanted, tell: Tell = silent, silhouette: str = ''
+) -> Made:
     """Export a finished training, with the sets of its recipe.
 
     Args:
@@ -40,6 +42,8 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
         path: of the first graph; the second and the card go beside it.
         wanted: how; `frames` are taken from the recipe.
         tell: is called with a number of walks that had to be drawn.
+        silhouette: network through which the people of validation are seen, as on a robot; '' =
+            with the masks of the recipe.
 
     Raises:
         TrainError: the folder holds no finished training.
@@ -49,9 +53,13 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
     writable(path)
     recipe, network = saved.recipe(folder), saved.load(folder)
     source = learnt(recipe.data, tell) if wanted.precision == 'int8' else None
-    tested = trials(recipe.data, recipe.data.validation, tell)
+    data = recipe.data
+    if silhouette:
+        data = replace(data, masks=SEEN, silhouette=silhouette)
+    tested = trials(data, data.validation, tell)
     wanted = replace(wanted, frames=recipe.data.score_frames)
-    return export(network, path, wanted, tested, source, history(folder, recipe))
+    past = history(folder, recipe) | ({'calibrated through': silhouette} if silhouette else {})
+    return export(network, path, wanted, tested, source, past)
 
 
 def history(folder: Path, recipe: GaitRecipe) -> dict[str, Any]:
