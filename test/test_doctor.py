@@ -720,7 +720,8 @@ def test_a_gallery_of_another_model_stops_the_node(kept):
     model = ModelId('other', 24, 'f' * 64)
     with GalleryStore(kept.gallery.path, model) as opened:
         opened._db.execute(
-            "INSERT INTO person VALUES (1, 'Ann', 1, 0, '{}', 1, '[]', '[]')"
+            'INSERT INTO person (number, name, confirmed, born_ns, seen_ns, crops, never, merged) '
+            "VALUES (1, 'Ann', 1, 0, '{}', 1, '[]', '[]')"
         )  # fmt: skip
     finding = only(store.findings(kept), 'gallery')
     assert finding.stops

@@ -17,7 +17,7 @@ from reid_ros.ros.table import sightings_table
 
 def test_people_known_by_gait_alone_are_the_same_persons_over_the_network(ros, toy):  # noqa: F811
     model = ModelConfig(detector='none', appearance='none', gait=str(toy))
-    config = dataclasses.replace(settings('a', 'b'), model=model, backend='cpu')
+    config = dataclasses.replace(settings('a', 'b', wait_s=5.0), model=model, backend='cpu')
     expected, observations = {}, []
     with Pipeline.load(config) as pipeline:
         film = Film(pipeline, 100 * S)
