@@ -276,7 +276,7 @@ def test_a_signal_while_the_run_starts_leaves_nothing(tmp_path, running):
     time.sleep(0.3)
     process.send_signal(signal.SIGTERM)
     _, errors = process.communicate(timeout=30)
-    assert process.returncode in (143, -signal.SIGTERM)
+    assert process.returncode in (143, -signal.SIGTERM), errors
     assert 'Traceback' not in errors
     if (tmp_path / 'out').exists():  # it was faster than the signal
         assert 'identities.json' in left(tmp_path / 'out')
