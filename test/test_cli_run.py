@@ -291,6 +291,18 @@ def test_a_signal_that_python_swallows_while_the_run_starts_ends_it_all_the_same
     assert stopped.value.status == 143
 
 
+def test_a_signal_of_which_an_import_makes_an_error_of_its_own_is_still_that_signal():
+    def initialised():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except BaseException as error:  # as an extension module does
+            raise ImportError('initialization failed') from error
+
+    with pytest.raises(Stopped) as stopped, Stop():
+        initialised()
+    assert stopped.value.status == 143
+
+
 # -- the samples -------------------------------------------------------------------------------
 
 

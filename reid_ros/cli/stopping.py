@@ -25,8 +25,8 @@ class Stopped(BaseException):
 class Stop:
     """Answers signals while the block runs.
 
-    Until `gently` is called a signal raises Stopped; after that it is only remembered, however
-    often it comes.
+    Until `gently` is called a signal ends the block with Stopped; after that it is only
+    remembered, however often it comes.
     """
 
     def __init__(self) -> None:
@@ -49,6 +49,9 @@ class Stop:
             # One more Ctrl-C while Python shuts down would turn a well-finished run into a
             # process killed by a signal.
             signal.signal(number, signal.SIG_IGN if self.number else handler)
+        if self._early and kind is not None and not issubclass(kind, Stopped):
+            # An extension module that was just being imported makes an ImportError of it.
+            raise Stopped(self._early) from value
 
     def gently(self) -> None:
         """From here on somebody asks `asked` and finishes what was begun.
