@@ -6,11 +6,13 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from reid_ros.config import ConfigError, build, setting
+
+R = TypeVar('R')
 
 LAYOUTS = ('world', 'mars', 'ilids_vid', 'ls_vid', 'market1501', 'msmt17', 'cuhk03_np')
 
@@ -253,9 +255,28 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> Recipe:
     Raises:
         ConfigError: the file cannot be read, or a setting is wrong; names it.
     """
-    data = layered(Path(path))
+    return read_as(Recipe, path, changes)
+
+
+def read_as(
+    kind: type[R],
+    path: str | Path,
+    changes: Mapping[str, Any] | None = None,
+    usual: Mapping[str, Any] | None = None,
+) -> R:
+    """`read` for the recipes of any task.
+
+    Args:
+        kind: of the recipe.
+        path, changes: as for `read`.
+        usual: blocks that the file stands over.
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is wrong; names it.
+    """
+    data = merged(usual or {}, layered(Path(path)))
     try:
-        return build(Recipe, changed(data, changes or {}))
+        return build(kind, changed(data, changes or {}))
     except ConfigError as error:
         raise ConfigError(f'{path}: {error}') from error
 
@@ -316,8 +337,13 @@ def changed(data: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, An
 
 def write(recipe: Any, path: Path) -> None:
     """Every setting of a recipe of any task as YAML, defaults too: it repeats it elsewhere."""
-    text = yaml.safe_dump(_plain(dataclasses.asdict(recipe)), sort_keys=False)
-    path.write_text(text, encoding='utf-8')
+    path.write_text(yaml.safe_dump(plain(recipe), sort_keys=False), encoding='utf-8')
+
+
+def plain(recipe: Any) -> dict[str, Any]:
+    """The settings of a recipe of any task as YAML has them."""
+    found: dict[str, Any] = _plain(dataclasses.asdict(recipe))
+    return found
 
 
 def _plain(value: Any) -> Any:
@@ -328,7 +354,7 @@ def _plain(value: Any) -> Any:
 
 def differences(old: Any, new: Any) -> list[str]:
     """Dotted names of the settings that differ."""
-    return _differences(_plain(dataclasses.asdict(old)), _plain(dataclasses.asdict(new)))
+    return _differences(plain(old), plain(new))
 
 
 def _differences(old: Mapping[str, Any], new: Mapping[str, Any], where: str = '') -> list[str]:

@@ -11,7 +11,7 @@ torch = pytest.importorskip('torch', reason='training needs torch')
 
 from reid_ros.card import Card  # noqa: E402
 from reid_ros.check import check  # noqa: E402
-from reid_ros.config import ConfigError, config_dir  # noqa: E402
+from reid_ros.config import ConfigError, build, config_dir  # noqa: E402
 from reid_ros.model import Model  # noqa: E402
 from reid_ros.silhouette import Silhouetter  # noqa: E402
 from reid_ros.train import saved  # noqa: E402
@@ -20,6 +20,7 @@ from reid_ros.train.clips import DataError  # noqa: E402
 from reid_ros.train.segment import disturb, export, loop, pictures, score, settings  # noqa: E402
 from reid_ros.train.segment.net import Masks, Segmenter  # noqa: E402
 from reid_ros.train.segment.settings import SegmentNet  # noqa: E402
+from reid_ros.train.settings import changed, plain  # noqa: E402
 from reid_ros.types import Frame  # noqa: E402
 
 SMALL = {
@@ -55,6 +56,10 @@ def some(recipe):
 @pytest.fixture(scope='module')
 def trained(recipe, tmp_path_factory):
     return loop.train(recipe, tmp_path_factory.mktemp('trained'), command='reid_ros train run x')
+
+
+def altered(recipe, changes):
+    return build(settings.SegmentRecipe, changed(plain(recipe), changes))
 
 
 # -- pictures ------------------------------------------------------------------------------------
@@ -110,8 +115,7 @@ def _only(recipe, **chances):
     still = {f'disturb.{name}': value for name, value in (none | chances).items()}
     plain = {f'augment.{name}': 0.0 for name in ('colour', 'channel', 'grey', 'blur', 'coarse',
                                                  'noise', 'jpeg')}  # fmt: skip
-    return settings.build(settings.SegmentRecipe, settings.changed(
-        settings.plain(recipe), {**still, **plain}))  # fmt: skip
+    return altered(recipe, {**still, **plain})
 
 
 def test_a_mirrored_crop_has_a_mirrored_mask(recipe, some):
@@ -241,8 +245,7 @@ def test_a_killed_training_ends_in_the_same_weights(recipe, trained, tmp_path):
 
 @pytest.mark.slow
 def test_the_folder_of_another_recipe_is_refused(recipe, trained):
-    other = settings.build(settings.SegmentRecipe, settings.changed(
-        settings.plain(recipe), {'optim.steps': 5}))  # fmt: skip
+    other = altered(recipe, {'optim.steps': 5})
     with pytest.raises(TrainError, match='another recipe'):
         loop.train(other, trained.folder)
 
@@ -290,9 +293,9 @@ def test_the_recipes_that_come_along_learn_from_no_person_whom_they_are_scored_o
 
 @pytest.mark.slow
 def test_a_training_goes_on_from_another(recipe, trained, tmp_path):
-    more = settings.build(settings.SegmentRecipe, settings.changed(
-        settings.plain(recipe), {'start': str(trained.folder), 'optim.rate': 1e-8,
-                                 'optim.steps': 1}))  # fmt: skip
+    more = altered(recipe, {
+        'start': str(trained.folder), 'optim.rate': 1e-8, 'optim.steps': 1,
+    })  # fmt: skip
     loop.train(more, tmp_path)
     one, other = saved.weights(trained.folder), saved.weights(tmp_path)
     assert all(torch.allclose(one[name], other[name], atol=1e-5)

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from reid_ros.config import ConfigError, build, setting
+from reid_ros.config import setting
 from reid_ros.train.gait.configs import GaitDistilConfig, GaitLossConfig, GaitNetConfig
-from reid_ros.train.settings import OptimConfig, RunConfig, changed, layered
+from reid_ros.train.settings import OptimConfig, RunConfig, read_as
 
 TASK = 'gait'
 WORLD = 'world'
@@ -124,11 +124,7 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> GaitReci
     Raises:
         ConfigError: the file cannot be read, or a setting is wrong; names it.
     """
-    data = layered(Path(path))
-    try:
-        return build(GaitRecipe, changed(data, changes or {}))
-    except ConfigError as error:
-        raise ConfigError(f'{path}: {error}') from error
+    return read_as(GaitRecipe, path, changes)
 
 
 def with_masks(recipe: GaitRecipe, masks: str) -> GaitRecipe:

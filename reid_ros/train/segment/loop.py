@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from reid_ros import results
 from reid_ros.train import course, curves, saved
+from reid_ros.train import settings as recipes
 from reid_ros.train.batches import ahead
 from reid_ros.train.checkpoint import Average, State, TrainError, replaced
 from reid_ros.train.optimiser import Precision, device_of, length, optimiser
@@ -175,7 +176,7 @@ def _restored(recipe: SegmentRecipe, state: dict[str, Tensor]) -> Segmenter:
 
 def _same_recipe(recipe: SegmentRecipe, folder: Path) -> None:
     if not (folder / saved.RECIPE).is_file():
-        settings.write(recipe, folder / saved.RECIPE)
+        recipes.write(recipe, folder / saved.RECIPE)
         return
     old = recipe_of(folder)
     # How it runs may change; what it learns may not.

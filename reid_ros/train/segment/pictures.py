@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from reid_ros.train.clips import DataError
+from reid_ros.train.drawing import save
 from reid_ros.train.segment.settings import PicturesConfig, SegmentData
 from reid_ros.types import AnyArray, FloatArray, ReidError, UInt8Array
 from reid_ros.world.cast import person
@@ -147,10 +148,10 @@ def _draw(folder: Path, spec: PicturesConfig, tell: Tell) -> None:
             ],
             np.float64,
         )
-        _save(path.with_suffix('.facts.npy'), facts)
-        _save(path, np.stack([pixels for pixels, _ in cut]))
+        save(path.with_suffix('.facts.npy'), facts)
+        save(path, np.stack([pixels for pixels, _ in cut]))
         tell(len(found))
-    _save(folder / 'empty.npy', _nobody(studio))
+    save(folder / 'empty.npy', _nobody(studio))
     facts = np.concatenate([np.load(folder / f'{k:05d}.facts.npy') for k in range(count)])
     half = folder / f'labels.{os.getpid()}.npz'
     np.savez(
@@ -236,13 +237,3 @@ def _nobody(studio: Studio) -> UInt8Array:
             piece = image[y : y + int(tall), x : x + int(wide)]
             found.append(cv2.resize(piece, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR))
     return np.stack(found).astype(np.uint8)
-
-
-def _save(path: Path, values: AnyArray) -> None:
-    half = path.with_name(f'{path.name}.{os.getpid()}.half')
-    try:
-        with half.open('wb') as file:
-            np.save(file, values)
-        half.replace(path)
-    finally:
-        half.unlink(missing_ok=True)

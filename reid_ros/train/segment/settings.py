@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from reid_ros.config import ConfigError, build, setting
-from reid_ros.train.settings import AugmentConfig, OptimConfig, RunConfig, changed, layered, merged
+from reid_ros.config import ConfigError, setting
+from reid_ros.train.settings import AugmentConfig, OptimConfig, RunConfig, read_as
 
 TASK = 'silhouette'
 STILL = AugmentConfig(flip=0.0, pad=0, erase=0.0)
@@ -117,25 +114,6 @@ def read(path: str | Path, changes: Mapping[str, Any] | None = None) -> SegmentR
     Raises:
         ConfigError: the file cannot be read, or a setting is wrong; names it.
     """
-    data = layered(Path(path))
     # What a recipe does not name is as usual here, and not as for appearance.
     still = {name: getattr(STILL, name) for name in ('flip', 'pad', 'erase')}
-    data = merged({'augment': still}, data)
-    try:
-        return build(SegmentRecipe, changed(data, changes or {}))
-    except ConfigError as error:
-        raise ConfigError(f'{path}: {error}') from error
-
-
-def plain(value: Any) -> Any:
-    """A recipe's values as YAML has them."""
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        value = dataclasses.asdict(value)
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, tuple) else value
-
-
-def write(recipe: SegmentRecipe, path: Path) -> None:
-    """Every setting of a recipe as YAML, defaults too: it repeats the training elsewhere."""
-    path.write_text(yaml.safe_dump(plain(recipe), sort_keys=False), encoding='utf-8')
+    return read_as(SegmentRecipe, path, changes, {'augment': still})
