@@ -13,7 +13,7 @@ import numpy as np
 from reid_ros import boxes as geometry
 from reid_ros.card import Card
 from reid_ros.config import EmbedConfig
-from reid_ros.images import crop_batch, normalise
+from reid_ros.images import frames_batch, normalise
 from reid_ros.types import AnyArray, Detections, FloatArray, Frame, IntArray, Tracks
 
 NS = 1_000_000_000
@@ -176,12 +176,7 @@ class Embedder:
         total = sum(counts)
         if not total:
             return [np.empty((0, 0), np.float32) for _ in wanted]
-        batch = np.empty((total, spec.height, spec.width, 3), np.uint8)
-        start = 0
-        for (frame, boxes), count in zip(wanted, counts):
-            if count:
-                crop_batch(frame.image, boxes, spec, frame.order, batch[start : start + count])
-            start += count
+        batch = frames_batch(wanted, spec)
         output = np.asarray(self.model.infer(normalise(batch, spec))[0], np.float32)
         output = output.reshape(total, -1)
         lengths = np.linalg.norm(output, axis=1, keepdims=True)

@@ -6,12 +6,14 @@ order of the network's card; `normalise` alone knows about layout, mean and numb
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
 from reid_ros.boxes import Letterbox, letterbox
 from reid_ros.card import Input
-from reid_ros.types import AnyArray, FloatArray, UInt8Array
+from reid_ros.types import AnyArray, FloatArray, Frame, UInt8Array
 
 _INTERPOLATION = {'linear': cv2.INTER_LINEAR, 'area': cv2.INTER_AREA, 'cubic': cv2.INTER_CUBIC}
 
@@ -72,6 +74,23 @@ def crop_batch(
             _reorder(crop, order, spec.order)
         else:
             letterbox_into(image[y0:y1, x0:x1], crop, spec, order)
+    return batch
+
+
+def frames_batch(wanted: Sequence[tuple[Frame, FloatArray]], spec: Input) -> UInt8Array:
+    """(n, spec.height, spec.width, 3) what each frame's (k, 4) boxes show, one after the other.
+
+    Args:
+        wanted: frames and boxes, pixels of their images.
+        spec: the input of the card.
+    """
+    batch = np.empty((sum(len(b) for _, b in wanted), spec.height, spec.width, 3), np.uint8)
+    start = 0
+    for frame, boxes in wanted:
+        if len(boxes):
+            end = start + len(boxes)
+            crop_batch(frame.image, boxes, spec, frame.order, batch[start:end])
+            start = end
     return batch
 
 

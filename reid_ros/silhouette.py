@@ -16,7 +16,7 @@ import numpy as np
 
 from reid_ros import boxes as geometry
 from reid_ros.card import Card
-from reid_ros.images import crop_batch, normalise
+from reid_ros.images import frames_batch, normalise
 from reid_ros.outline import judged, whole
 from reid_ros.types import AnyArray, FloatArray, Frame, ReidError, UInt8Array
 
@@ -200,12 +200,7 @@ class Silhouetter:
         size = spec.height, spec.width
         if not total:
             return [np.empty((0, *size), np.float32) for _ in wanted]
-        batch = np.empty((total, *size, 3), np.uint8)
-        start = 0
-        for (frame, boxes), count in zip(wanted, counts):
-            if count:
-                crop_batch(frame.image, boxes, spec, frame.order, batch[start : start + count])
-            start += count
+        batch = frames_batch(wanted, spec)
         output = np.asarray(self.model.infer(normalise(batch, spec))[0], np.float32)
         if output.size != total * size[0] * size[1]:
             raise SilhouetteError(

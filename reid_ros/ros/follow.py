@@ -5,7 +5,6 @@ It knows of no obstacle. A base that can hurt somebody needs a collision monitor
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -16,17 +15,17 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Twist, TwistStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Header
 from std_srvs.srv import SetBool
 
 from reid_ros.config import ConfigError, build, checked
 from reid_ros.follow import STILL, Follower, Speed
+from reid_ros.ros.ending import until_signalled
 from reid_ros.ros.follow_sources import FollowNodeConfig, Poses, Seen, Source
 from reid_ros.ros.parameters import descriptor, settings
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
@@ -156,40 +155,22 @@ def _pairs(speed: Speed) -> list[tuple[str, float]]:
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; the base stands at the end."""
-    stopped = False
-
-    def stop(number: int, frame: Any) -> None:
-        nonlocal stopped
-        stopped = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    rclpy.init(
-        args=sys.argv if args is None else list(args),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    try:
-        node = FollowNode()
-    except ConfigError as error:
-        rclpy.logging.get_logger('follow_node').error(str(error))
-        rclpy.try_shutdown()
-        return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        while rclpy.ok() and not stopped:
-            executor.spin_once(timeout_sec=0.1)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        if rclpy.ok():
-            node.stop()
-        node.destroy_node()
-        executor.shutdown()
-        rclpy.try_shutdown()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Python gives handlers of its own up before DDS has ended; this one stays.
-            signal.signal(number, signal.SIG_IGN)
+    with until_signalled(args) as goes_on:
+        try:
+            node = FollowNode()
+        except ConfigError as error:
+            rclpy.logging.get_logger('follow_node').error(str(error))
+            return 2
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        try:
+            while goes_on():
+                executor.spin_once(timeout_sec=0.1)
+        finally:
+            if rclpy.ok():
+                node.stop()
+            node.destroy_node()
+            executor.shutdown()
     return 0
 
 

@@ -8,7 +8,6 @@ only when `reid/target/locked` is true again.
 from __future__ import annotations
 
 import importlib
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -17,11 +16,10 @@ from typing import Any
 import rclpy
 from builtin_interfaces.msg import Duration
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from std_msgs.msg import Bool
 
+from reid_ros.ros.ending import until_signalled
 from reid_ros.types import ReidError
 
 # The action, in Nav2 itself, and in the package of its own that Humble has.
@@ -145,32 +143,17 @@ class FollowObject(Node):  # type: ignore[misc]
 
 def main(args: Sequence[str] | None = None) -> int:
     """Run the client until SIGINT or SIGTERM."""
-    stopped = False
-
-    def stop(number: int, frame: Any) -> None:
-        nonlocal stopped
-        stopped = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    rclpy.init(
-        args=sys.argv if args is None else list(args),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    try:
-        node = FollowObject()
-    except MissingNav2Error as error:
-        rclpy.logging.get_logger('follow_object').error(str(error))
-        rclpy.try_shutdown()
-        return 2
-    try:
-        while rclpy.ok() and not stopped:
-            rclpy.spin_once(node, timeout_sec=0.1)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.destroy_node()
-        rclpy.try_shutdown()
+    with until_signalled(args) as goes_on:
+        try:
+            node = FollowObject()
+        except MissingNav2Error as error:
+            rclpy.logging.get_logger('follow_object').error(str(error))
+            return 2
+        try:
+            while goes_on():
+                rclpy.spin_once(node, timeout_sec=0.1)
+        finally:
+            node.destroy_node()
     return 0
 
 

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from rclpy.signals import SignalHandlerOptions
 
 from reid_ros.config import Config
 from reid_ros.engine.progress import in_steps, watched
 from reid_ros.pipeline import Pipeline
 from reid_ros.ros.diagnostics import node_status
+from reid_ros.ros.ending import until_signalled
 from reid_ros.ros.executors import executor_of
 from reid_ros.ros.loop import Loop
 from reid_ros.ros.parameters import Parameters
@@ -291,32 +287,15 @@ class Managed(LifecycleNode):  # type: ignore[misc]
 
 def run(make: Callable[[], Managed], args: Sequence[str] | None = None) -> int:
     """Run a node until SIGINT or SIGTERM; further signals do not disturb the ending."""
-    stopped = False
-
-    def stop(number: int, frame: Any) -> None:
-        nonlocal stopped
-        stopped = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    rclpy.init(
-        args=sys.argv if args is None else list(args),
-        signal_handler_options=SignalHandlerOptions.NO,
-    )
-    node = make()
-    executor = executor_of(node, node.get_parameter('executor').value)
-    try:
-        if node.autostart and not stopped:
-            node.start()
-        while rclpy.ok() and not stopped:
-            executor.spin_once(timeout_sec=0.1)
-    except (KeyboardInterrupt, ExternalShutdownException):
-        pass
-    finally:
-        node.close()
-        executor.shutdown()
-        rclpy.try_shutdown()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            # Python gives handlers of its own up before DDS has ended; this one stays.
-            signal.signal(number, signal.SIG_IGN)
+    with until_signalled(args) as goes_on:
+        node = make()
+        executor = executor_of(node, node.get_parameter('executor').value)
+        try:
+            if node.autostart and goes_on():
+                node.start()
+            while goes_on():
+                executor.spin_once(timeout_sec=0.1)
+        finally:
+            node.close()
+            executor.shutdown()
     return 0
