@@ -106,11 +106,13 @@ def add(verbs: Any) -> None:
 
 def _export(args: argparse.Namespace) -> int:
     from reid_ros.progress import Progress
+    from reid_ros.train import saved
     from reid_ros.train.artefact import Wanted, exported
 
-    if silhouette.is_one(args.training):
+    task = saved.task(Path(args.training))
+    if task == 'silhouette':
         return silhouette.export(args, _command(args))
-    walks = gait.is_one(args.training)
+    walks = task == 'gait'
     if walks:
         exported = gait.exported(args)
     elif args.silhouette:

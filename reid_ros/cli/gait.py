@@ -4,52 +4,21 @@ from __future__ import annotations
 
 import argparse
 import functools
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reid_ros.cli.arguments import changes
+from reid_ros.cli.learnable import Learnable
 from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
     from reid_ros.train.artefact import Made
 
 
-def train(args: argparse.Namespace, command: str) -> int:
-    """Train as a recipe of `task: gait` says."""
-    from reid_ros.progress import Progress
-    from reid_ros.train import loop
-    from reid_ros.train.gait import settings, walking
-    from reid_ros.train.gait.final import final_scores
+def learnable() -> Learnable:
+    """`task: gait`."""
+    from reid_ros.train.gait import final, walking
 
-    recipe = settings.read(args.recipe, changes(args.set))
-    folder = Path(args.out)
-    stream = None if args.quiet else sys.stderr
-    drawing = Progress(stream, 0, 'walks')
-    progress = Progress(stream, recipe.optim.steps, 'steps')
-    try:
-        kind = walking.kind(drawing.add)
-        done = loop.learn(kind, recipe, folder, progress.add, command=command)
-        if not done.scores:
-            return 0  # one of several processes, not the first
-        found = dict(done.scores['validation'])
-        if args.test:
-            found |= final_scores(folder, drawing.add)
-    finally:
-        drawing.close()
-        progress.close()
-    for name, values in found.items():
-        print(line(name, values))
-    print(f'results: {folder}')
-    return 0
-
-
-def is_one(folder: str) -> bool:
-    """Whether a folder holds the training of a gait network."""
-    from reid_ros.train.gait import saved
-
-    return saved.is_one(Path(folder))
+    return Learnable(walking.kind, final.final_scores, line, 'walks')
 
 
 def exported(args: argparse.Namespace) -> Callable[..., Made]:

@@ -7,53 +7,26 @@ import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
-from reid_ros.cli.arguments import changes
+from reid_ros.cli.learnable import Learnable
 from reid_ros.types import ReidError
 
 
-def train(args: argparse.Namespace, command: str) -> int:
-    """Train as a recipe of `task: silhouette` says."""
-    from reid_ros.progress import Progress
-    from reid_ros.train.segment import loop, pictures, settings
+def learnable() -> Learnable:
+    """`task: silhouette`."""
+    from reid_ros.train.segment import final, masking
 
-    recipe = settings.read(args.recipe, changes(args.set))
-    folder = Path(args.out)
-    stream = None if args.quiet else sys.stderr
-    names = [*recipe.data.train, *recipe.data.validation]
-    total = sum(pictures.size(recipe.data.sets[name]) for name in names)
-    drawing = Progress(stream, total, 'pictures')
-    progress = Progress(stream, recipe.optim.steps, 'steps')
-    try:
-        done = loop.train(recipe, folder, progress.add, command, drawing.add)
-        found = dict(done.scores['validation'])
-        if args.test:
-            found |= loop.final_scores(folder, drawing.add)
-    finally:
-        drawing.close()
-        progress.close()
-    for name, values in found.items():
-        print(line(name, values))
-    print(f'results: {folder}')
-    return 0
+    return Learnable(masking.kind, final.final_scores, line, 'pictures')
 
 
-def line(name: str, found: Mapping[str, float]) -> str:
+def line(name: str, found: Mapping[str, Any]) -> str:
     """One set's score, for people."""
     parts = [f'mean overlap with the true mask {100 * found["iou"]:.1f} %']
     for key, words in (('iou_clear', 'in full view'), ('iou_hidden', 'partly hidden')):
         if key in found:
             parts.append(f'{words} {100 * found[key]:.1f}')
     return f'{name}: {", ".join(parts)}, a tenth below {100 * found["tenth"]:.1f}'
-
-
-def is_one(folder: str) -> bool:
-    """Whether a folder holds the training of a silhouette network."""
-    from reid_ros.train import saved
-    from reid_ros.train.settings import task
-
-    path = Path(folder) / saved.RECIPE
-    return path.is_file() and task(path) == 'silhouette'
 
 
 def export(args: argparse.Namespace, command: str) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from reid_ros.cli import gait, silhouette, train_ablate, train_convert, train_table
 from reid_ros.cli.arguments import changes
+from reid_ros.cli.learnable import Learnable
 
 _ABOUT = """\
 Trains a network as a recipe says: a YAML file with data, network, losses, schedule and run; every
@@ -52,29 +54,41 @@ def _add_run(parts: Any) -> None:
     verb.set_defaults(call=_train)
 
 
+def _learnable(task: str) -> Learnable:
+    tasks = {'gait': gait.learnable, 'silhouette': silhouette.learnable}
+    return tasks.get(task, _appearance)()
+
+
+def _appearance() -> Learnable:
+    from reid_ros.train import final, recognition
+
+    return Learnable(
+        lambda tell: recognition.kind(), lambda folder, tell: final.final_scores(folder), line, ''
+    )
+
+
 def _train(args: argparse.Namespace) -> int:
     from reid_ros.progress import Progress
-    from reid_ros.train import settings
-    from reid_ros.train.final import final_scores
-    from reid_ros.train.loop import train
+    from reid_ros.train import loop, settings
 
-    other = {'silhouette': silhouette.train, 'gait': gait.train}.get(settings.task(args.recipe))
-    if other is not None:
-        return other(args, _command(args))
-    recipe = settings.read(args.recipe, changes(args.set))
-    folder = Path(args.out)
-    progress = Progress(None if args.quiet else sys.stderr, recipe.optim.steps, 'steps')
+    task = _learnable(settings.task(args.recipe))
+    folder, stream = Path(args.out), None if args.quiet else sys.stderr
+    drawing = Progress(stream, 0, task.drawn)
+    kind = task.kind(drawing.add)
+    recipe = kind.read(args.recipe, changes(args.set))
+    progress = Progress(stream, recipe.optim.steps, 'steps')
     try:
-        done = train(recipe, folder, progress.add, command=_command(args))
+        done = loop.learn(kind, recipe, folder, progress.add, command=_command(args))
+        if not done.scores:
+            return 0  # one of several processes, not the first
+        found = dict(done.scores['validation'])
+        if args.test:
+            found |= task.final(folder, drawing.add)
     finally:
+        drawing.close()
         progress.close()
-    if not done.scores:
-        return 0  # one of several processes, not the first
-    for name, found in done.scores['validation'].items():
-        print(line(name, found))
-    if args.test:
-        for name, found in final_scores(folder).items():
-            print(line(name, found))
+    for name, values in found.items():
+        print(task.line(name, values))
     print(f'results: {folder}')
     return 0
 
@@ -84,7 +98,7 @@ def _command(args: argparse.Namespace) -> str:
     return shlex.join([*words, *(['--set', *args.set] if args.set else [])])
 
 
-def line(name: str, found: dict[str, Any]) -> str:
+def line(name: str, found: Mapping[str, Any]) -> str:
     """One set's score, for people."""
     low, high = found['intervals']['rank-1']
     return (

@@ -288,9 +288,7 @@ class _Training:
     def _point(self, network: Network, intervals: bool) -> dict[str, Any]:
         """Score on validation, and keep the point."""
         found = self._task.score(network, intervals)
-        point = {'step': float(self._state.step)}
-        for name, values in found.items():
-            point |= {f'{name} {key}': float(values[key]) for key in ('rank-1', 'mAP')}
+        point = {'step': float(self._state.step)} | self._task.points(found)
         self._state.points.append(point)
         return found
 

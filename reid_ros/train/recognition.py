@@ -19,7 +19,7 @@ from reid_ros.train.optimiser import placed
 from reid_ros.train.score import scores
 from reid_ros.train.settings import Recipe
 from reid_ros.train.sources import learnt, trials
-from reid_ros.train.task import Add, Kind, Place
+from reid_ros.train.task import Add, Kind, Place, ranks
 from reid_ros.train.weights import started
 
 
@@ -96,6 +96,10 @@ class Recognition:
         """On validation."""
         frames = self._recipe.data.score_frames
         return scores(cast(Network, network), self._trials, frames, intervals)
+
+    def points(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+        """rank-1 and mAP."""
+        return ranks(found)
 
     def restored(self, state: Mapping[str, Tensor]) -> Network:
         """A network like this one with these weights."""

@@ -23,6 +23,12 @@ SCORES = 'scores.json'
 CLASSIFIER = 'classifier.weight'
 
 
+def task(folder: Path) -> str:
+    """What was learnt in a folder: '' = appearance; '' too where it holds no training."""
+    path = folder / RECIPE
+    return settings.task(path) if path.is_file() else ''
+
+
 def recipe(folder: Path) -> Recipe:
     """The recipe of a training.
 

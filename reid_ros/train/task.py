@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import torch
@@ -77,7 +76,10 @@ class Task(Protocol):
         """
 
     def score(self, network: nn.Module, intervals: bool) -> dict[str, dict[str, Any]]:
-        """On validation: of each set at least `rank-1` and `mAP`, percent."""
+        """On validation, by set."""
+
+    def points(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+        """Of what `score` found, what the curves show, by name, in percent."""
 
     def restored(self, state: Mapping[str, Tensor]) -> nn.Module:
         """A network like `network` with these weights, on its device."""
@@ -86,14 +88,23 @@ class Task(Protocol):
         """For scores.json, once everything is learnt."""
 
 
+def ranks(found: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """The points of the curves where people are ranked: rank-1 and mAP of each set."""
+    return {
+        f'{name} {key}': float(values[key])
+        for name, values in found.items()
+        for key in ('rank-1', 'mAP')
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """How the trainings of one task are read and made.
 
     Attributes:
-        read: a recipe's file.
+        read: a recipe's file, with changes by dotted name where they are given.
         make: a recipe's task.
     """
 
-    read: Callable[[Path], Any]
+    read: Callable[..., Any]
     make: Callable[[Any, Place], Task]

@@ -100,7 +100,7 @@ def test_a_finished_training_tells_what_it_found(finished):
     assert [point['step'] for point in told['points']] == [4, 8]
     assert told['flops'] > 0
     assert told['teacher_calls'] == 0
-    assert saved.is_one(finished.folder)
+    assert trained.task(finished.folder) == 'gait'
 
 
 def test_a_killed_training_goes_on_to_the_same_bytes(recipe, finished, tmp_path):

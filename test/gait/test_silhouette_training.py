@@ -14,10 +14,19 @@ from reid_ros.check import check  # noqa: E402
 from reid_ros.config import ConfigError, build, config_dir  # noqa: E402
 from reid_ros.model import Model  # noqa: E402
 from reid_ros.silhouette import Silhouetter  # noqa: E402
-from reid_ros.train import saved  # noqa: E402
+from reid_ros.train import loop, saved  # noqa: E402
 from reid_ros.train.checkpoint import TrainError  # noqa: E402
 from reid_ros.train.clips import DataError  # noqa: E402
-from reid_ros.train.segment import disturb, export, loop, pictures, score, settings  # noqa: E402
+from reid_ros.train.segment import (  # noqa: E402
+    disturb,
+    export,
+    final,
+    masking,
+    pictures,
+    score,
+    settings,
+)
+from reid_ros.train.segment import saved as segmenters  # noqa: E402
 from reid_ros.train.segment.net import Masks, Segmenter  # noqa: E402
 from reid_ros.train.segment.settings import SegmentNet  # noqa: E402
 from reid_ros.train.settings import changed, plain  # noqa: E402
@@ -55,7 +64,11 @@ def some(recipe):
 
 @pytest.fixture(scope='module')
 def trained(recipe, tmp_path_factory):
-    return loop.train(recipe, tmp_path_factory.mktemp('trained'), command='reid_ros train run x')
+    return train(recipe, tmp_path_factory.mktemp('trained'), command='reid_ros train run x')
+
+
+def train(recipe, folder, tell=pictures.silent, command=''):
+    return loop.learn(masking.kind(), recipe, folder, tell, command=command)
 
 
 def altered(recipe, changes):
@@ -179,7 +192,7 @@ def test_the_network_gives_a_mask_of_the_size_of_the_crop_and_is_small():
 def test_the_loss_is_what_a_hand_computes():
     logits = torch.tensor([[[0.0, math.log(3.0)]]])
     masks = torch.tensor([[[0.0, 1.0]]])
-    found = loop.loss_of(logits, masks, settings.SegmentLoss(cross=2.0, dice=3.0))
+    found = masking.loss_of(logits, masks, settings.SegmentLoss(cross=2.0, dice=3.0))
     cross = (math.log(2.0) + math.log(4 / 3)) / 2
     dice = 1 - (2 * 0.75 + 1) / (0.5 + 0.75 + 1 + 1)
     assert float(found['cross']) == pytest.approx(cross)
@@ -195,7 +208,9 @@ def test_the_network_learns_one_crop_by_heart(recipe, some):
     learner = torch.optim.Adam(network.parameters(), 1e-2)
     for _ in range(60):
         learner.zero_grad()
-        loop.loss_of(network(crop), mask.float() / 255, settings.SegmentLoss())['loss'].backward()
+        masking.loss_of(network(crop), mask.float() / 255, settings.SegmentLoss())[
+            'loss'
+        ].backward()
         learner.step()
     found = score.in_torch(network.train())(crop.numpy()) > 0.5
     assert score.overlap(found, mask.numpy() > 127)[0] > 0.9
@@ -218,10 +233,10 @@ def test_a_training_leaves_recipe_weights_curves_and_scores(trained, recipe):
     assert {path.name for path in trained.folder.iterdir()} >= {
         'recipe.yaml', 'weights.safetensors', 'curves.csv', 'curves.png', 'scores.json',
     }  # fmt: skip
-    assert loop.recipe_of(trained.folder) == recipe
+    assert segmenters.recipe(trained.folder) == recipe
     assert set(trained.scores['validation']) == {'others'}
     assert 0 <= trained.scores['validation']['others']['iou'] <= 1
-    assert loop.train(recipe, trained.folder).scores == trained.scores
+    assert train(recipe, trained.folder).scores == trained.scores
 
 
 @pytest.mark.slow
@@ -236,9 +251,9 @@ def test_a_killed_training_ends_in_the_same_weights(recipe, trained, tmp_path):
             raise Killed
 
     with pytest.raises(Killed):
-        loop.train(recipe, tmp_path, kill)
+        train(recipe, tmp_path, kill)
     assert (tmp_path / loop.CHECKPOINT).is_file()
-    loop.train(recipe, tmp_path)
+    train(recipe, tmp_path)
     one, other = saved.weights(trained.folder), saved.weights(tmp_path)
     assert all(torch.equal(one[name], other[name]) for name in one)
 
@@ -247,16 +262,16 @@ def test_a_killed_training_ends_in_the_same_weights(recipe, trained, tmp_path):
 def test_the_folder_of_another_recipe_is_refused(recipe, trained):
     other = altered(recipe, {'optim.steps': 5})
     with pytest.raises(TrainError, match='another recipe'):
-        loop.train(other, trained.folder)
+        train(other, trained.folder)
 
 
 @pytest.mark.slow
 def test_test_sets_are_scored_once(trained):
-    found = loop.final_scores(trained.folder)
+    found = final.final_scores(trained.folder)
     assert set(found) == {'others'}
     path = trained.folder / 'test.json'
-    path.write_text(json.dumps({'others': {'iou': 0.5}}))
-    assert loop.final_scores(trained.folder) == {'others': {'iou': 0.5}}
+    path.write_text(json.dumps({'test': {'others': {'iou': 0.5}}}))
+    assert final.final_scores(trained.folder) == {'others': {'iou': 0.5}}
 
 
 def _recipe(folder, text='task: silhouette\n'):
@@ -296,7 +311,7 @@ def test_a_training_goes_on_from_another(recipe, trained, tmp_path):
     more = altered(recipe, {
         'start': str(trained.folder), 'optim.rate': 1e-8, 'optim.steps': 1,
     })  # fmt: skip
-    loop.train(more, tmp_path)
+    train(more, tmp_path)
     one, other = saved.weights(trained.folder), saved.weights(tmp_path)
     assert all(torch.allclose(one[name], other[name], atol=1e-5)
                for name in one if name.endswith('weight'))  # fmt: skip
@@ -319,7 +334,7 @@ def test_an_exported_network_runs_and_its_card_fits(trained, recipe, some, tmp_p
     with Model.load(made.path, card, backend='cpu', threads=1) as model:
         whole = np.array([[0, 0, 32, 64]], np.float32)
         (found,) = Silhouetter(model).masks([(Frame('a', 0, crop), whole)])
-    wanted = score.in_torch(loop.load(trained.folder))(crop[None])
+    wanted = score.in_torch(segmenters.load(trained.folder))(crop[None])
     assert np.abs(found - wanted).max() < (1e-4 if precision == 'fp32' else 0.1)
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from reid_ros import results
-from reid_ros.train.checkpoint import replaced
-from reid_ros.train.final import TEST
+from reid_ros.train.final import once
 from reid_ros.train.gait import saved
 from reid_ros.train.gait.data.sources import Tell, silent, trials
 from reid_ros.train.gait.score import Ways, scores
@@ -30,17 +27,14 @@ def final_scores(folder: Path, tell: Tell = silent) -> dict[str, dict[str, Any]]
     Raises:
         TrainError: the training is not finished.
     """
-    path = folder / TEST
-    if path.is_file():
-        kept: dict[str, dict[str, Any]] = json.loads(path.read_text(encoding='utf-8'))['test']
-        return kept
-    recipe = saved.recipe(folder)
-    network = saved.load(folder).to(device_of(recipe.run))
-    sets = trials(recipe.data, recipe.data.test, tell)
-    found = scores(network, sets, recipe.data.score_frames, intervals=True)
-    text = json.dumps({'commit': results.commit(), 'test': found}, indent=1)
-    replaced(path, lambda half: half.write_text(text, encoding='utf-8'))
-    return found
+
+    def look() -> dict[str, dict[str, Any]]:
+        recipe = saved.recipe(folder)
+        network = saved.load(folder).to(device_of(recipe.run))
+        sets = trials(recipe.data, recipe.data.test, tell)
+        return scores(network, sets, recipe.data.score_frames, intervals=True)
+
+    return once(folder, look)
 
 
 def closer(

@@ -8,18 +8,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from reid_ros.train import saved, settings
+from reid_ros.train import saved
 from reid_ros.train.checkpoint import TrainError
 from reid_ros.train.gait.nets.network import GaitNetwork
 from reid_ros.train.gait.settings import TASK, GaitRecipe, read
 
 CLASSIFIER = 'classifier.directions.weight'
-
-
-def is_one(folder: Path) -> bool:
-    """Whether a folder holds the training of a gait network."""
-    path = folder / saved.RECIPE
-    return path.is_file() and settings.task(path) == TASK
 
 
 def recipe(folder: Path) -> GaitRecipe:
@@ -28,7 +22,7 @@ def recipe(folder: Path) -> GaitRecipe:
     Raises:
         TrainError: no such folder, or a training of something else.
     """
-    if not is_one(folder):
+    if saved.task(folder) != TASK:
         raise TrainError(f'{folder} holds no {saved.RECIPE} of a gait network (task: gait)')
     return read(folder / saved.RECIPE)
 

@@ -21,7 +21,7 @@ from reid_ros.train.gait.score import scores
 from reid_ros.train.gait.settings import GaitRecipe, read
 from reid_ros.train.gait.teachers import Teachers
 from reid_ros.train.optimiser import placed
-from reid_ros.train.task import Add, Kind, Place
+from reid_ros.train.task import Add, Kind, Place, ranks
 
 
 class Walking:
@@ -85,6 +85,10 @@ class Walking:
         """On validation."""
         frames = self._recipe.data.score_frames
         return scores(cast(GaitNetwork, network), self._trials, frames, intervals)
+
+    def points(self, found: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+        """rank-1 and mAP."""
+        return ranks(found)
 
     def restored(self, state: Mapping[str, Tensor]) -> GaitNetwork:
         """A network like this one with these weights."""

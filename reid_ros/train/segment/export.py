@@ -12,12 +12,12 @@ import onnx
 import torch
 
 from reid_ros.card import Card, Input, Output
-from reid_ros.train import saved
 from reid_ros.train.artefact import LICENCE, put, writable
 from reid_ros.train.export import ExportError, Runner, proven
 from reid_ros.train.halved import stored_half
 from reid_ros.train.quantise import int8
-from reid_ros.train.segment import loop, score
+from reid_ros.train.saved import scores
+from reid_ros.train.segment import saved, score
 from reid_ros.train.segment.disturb import Disturbed
 from reid_ros.train.segment.net import Masks, Segmenter
 from reid_ros.train.segment.pictures import Tell, drawn, silent
@@ -110,7 +110,7 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
         ExportError: it cannot be exported so, or would lose too much.
     """
     writable(path)
-    recipe, network = loop.recipe_of(folder), loop.load(folder)
+    recipe, network = saved.recipe(folder), saved.load(folder)
     tested = {name: drawn(recipe.data, name, tell) for name in recipe.data.validation}
     if wanted.precision != 'fp32' and not tested:
         raise ExportError(
@@ -152,8 +152,8 @@ def _lowered(plain: onnx.ModelProto, shown: UInt8Array, precision: str) -> onnx.
 def _card(
     folder: Path, path: Path, network: Segmenter, wanted: Wanted, own: Scores, full: Scores
 ) -> Card:
-    told, (height, width) = saved.scores(folder), network.size
-    recipe = loop.recipe_of(folder)
+    told, (height, width) = scores(folder), network.size
+    recipe = saved.recipe(folder)
     return Card(
         name=wanted.name or path.stem,
         kind='silhouette',

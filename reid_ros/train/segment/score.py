@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -65,3 +65,19 @@ def scores(run: Run, pictures: Pictures, size: tuple[int, int]) -> dict[str, flo
     result = {name: float(part.mean()) for name, part in parts.items() if len(part)}
     result['tenth'] = float(np.quantile(each, 0.1))
     return {name: round(value, 4) for name, value in result.items()} | {'crops': float(len(each))}
+
+
+def all_scores(network: Segmenter, sets: Mapping[str, Pictures]) -> dict[str, dict[str, float]]:
+    """`scores` of each set, by its name.
+
+    Args:
+        network: is left in the mode, training or not, that it came in.
+        sets: pictures.
+    """
+    was = network.training
+    network.eval()
+    try:
+        run = in_torch(network)
+        return {name: scores(run, one, network.size) for name, one in sets.items()}
+    finally:
+        network.train(was)
