@@ -21,6 +21,8 @@ from reid_ros.world.seeds import Split, generator
 
 RATE_HZ = 60
 SMOOTH_S = 0.12  # standard deviation of the kernel that rounds the steps of the simulation
+REACH = int(4 * SMOOTH_S * RATE_HZ)
+"""Moments to each side that the kernel takes in."""
 PIVOT_M = 0.15  # who turns on the spot steps as if walking on a circle of this radius
 
 
@@ -160,15 +162,15 @@ def walks(
     robot = None
     if scenario.robot:
         at, heading, _, _ = play.track(len(people))
-        xy, turned, _ = _smooth(at, heading, count)
+        xy, turned, _ = smoothed(at, heading, count)
         wheels = generator(split, 'odometry', scenario.name, seed)
         robot = RobotPath.of(RATE_HZ, xy, turned, wheels)
     return Walks(tuple(paths), robot)
 
 
-def _steps(play: Play, row: int, count: int, person: Walker, gaits: tuple[Any, ...]) -> Step:
-    at, heading, here, visit = play.track(row)
-    steps = Step(
+def blank(count: int) -> Step:
+    """Somebody who never comes, for so many moments at RATE_HZ."""
+    return Step(
         np.arange(count) / RATE_HZ,
         np.full((count, 2), -100.0),
         np.zeros(count),
@@ -178,13 +180,18 @@ def _steps(play: Play, row: int, count: int, person: Walker, gaits: tuple[Any, .
         np.zeros(count, np.uint8),
         np.zeros(count, np.uint8),
     )
+
+
+def _steps(play: Play, row: int, count: int, person: Walker, gaits: tuple[Any, ...]) -> Step:
+    at, heading, here, visit = play.track(row)
+    steps = blank(count)
     for number, gait in enumerate(gaits):
         rows = np.flatnonzero(here & (visit == number))
         if len(rows) < 2:
             continue
         first = int(np.ceil(rows[0] * STEP_S * RATE_HZ - 1e-6))
         last = min(count - 1, int(np.floor(rows[-1] * STEP_S * RATE_HZ + 1e-6)))
-        xy, turned, speed = _smooth(at[rows], heading[rows], last - first + 1)
+        xy, turned, speed = smoothed(at[rows], heading[rows], last - first + 1)
         here_rows = slice(first, last + 1)
         steps.xy[here_rows], steps.heading[here_rows] = xy, turned
         steps.speed[here_rows] = speed
@@ -195,20 +202,25 @@ def _steps(play: Play, row: int, count: int, person: Walker, gaits: tuple[Any, .
     return steps
 
 
-def _smooth(
+def smoothed(
     at: DoubleArray, heading: DoubleArray, count: int
 ) -> tuple[DoubleArray, DoubleArray, DoubleArray]:
-    """Positions (n, 2), headings (n,) and leg speeds (n,) at RATE_HZ of steps at STEP_S."""
+    """Positions (n, 2), headings (n,) and leg speeds (n,) at RATE_HZ of steps at STEP_S.
+
+    Args:
+        at: (m, 2) metres, of the steps.
+        heading: (m,) radians.
+        count: n; the first lies at the first step.
+    """
     moments = np.arange(count) / RATE_HZ
     given = np.arange(len(at)) * STEP_S
     columns = [np.interp(moments, given, column) for column in (*at.T, heading)]
-    reach = int(4 * SMOOTH_S * RATE_HZ)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (SMOOTH_S * RATE_HZ)) ** 2)
+    kernel = np.exp(-0.5 * (np.arange(-REACH, REACH + 1) / (SMOOTH_S * RATE_HZ)) ** 2)
     kernel /= kernel.sum()
-    pad: Any = reach
+    pad: Any = REACH
     smooth = []
     for column in columns:
-        if len(column) <= reach:
+        if len(column) <= REACH:
             smooth.append(column)
             continue
         # Odd about both ends, so that they stay where they are and nobody stops there.

@@ -30,7 +30,10 @@ _BUSY_M = 1.7  # nobody comes in while somebody is so near the door
 
 
 class Play:
-    """Runs a world's people (and robot) step by step, and notes where they were."""
+    """Runs a world's people (and robot) step by step, and notes where they were.
+
+    A `driven` robot is where `put` says; another drives about by itself. `steps` were played.
+    """
 
     def __init__(
         self,
@@ -39,9 +42,12 @@ class Play:
         floor: Floor,
         cameras: Sequence[Camera],
         rng: np.random.Generator,
+        driven: bool = False,
     ) -> None:
+        self.steps = 0
         self._scenario, self._floor, self._rng = scenario, floor, rng
-        self._people = len(people)
+        self._people, self._driven = len(people), driven
+        self._patrol: Patrol | None = None
         # Indoors one strolls.
         kinds = [Kind(pace=0.88 * float(p.gait.preferred_mps)) for p in people]
         if scenario.robot:
@@ -71,21 +77,32 @@ class Play:
 
     def run(self) -> None:
         """Play it all."""
-        robot = None
-        if self._scenario.robot:
-            robot = Patrol(self.crowd, self._floor, self._people, self._rng)
-        self._seat()
-        for step in range(len(self._at)):
-            now_s = step * STEP_S
-            if step:
-                for row in range(self._people):
-                    self._think(row, now_s)
-                if robot is not None:
-                    robot.think()
-                self.crowd.step()
-            self._at[step], self._heading[step] = self.crowd.at, self.crowd.heading
-            self._here[step] = self.crowd.here
-            self._visit[step, : self._people] = [max(m.visit, 0) for m in self._minds]
+        while self.steps < len(self._at):
+            self.advance()
+
+    def put(self, at: DoubleArray, heading: float, speed: float) -> None:
+        """Say where the driven robot is, metres and radians, and how fast it goes, m/s."""
+        crowd, robot = self.crowd, self._people
+        crowd.at[robot], crowd.heading[robot], crowd.speed[robot] = at, heading, speed
+        crowd.here[robot] = True
+
+    def advance(self) -> None:
+        """Play one step of STEP_S."""
+        step = self.steps
+        if step == 0:
+            if self._scenario.robot and not self._driven:
+                self._patrol = Patrol(self.crowd, self._floor, self._people, self._rng)
+            self._seat()
+        else:
+            for row in range(self._people):
+                self._think(row, step * STEP_S)
+            if self._patrol is not None:
+                self._patrol.think()
+            self.crowd.step()
+        self._at[step], self._heading[step] = self.crowd.at, self.crowd.heading
+        self._here[step] = self.crowd.here
+        self._visit[step, : self._people] = [max(m.visit, 0) for m in self._minds]
+        self.steps += 1
 
     # -- when people come ----------------------------------------------------------------------
 

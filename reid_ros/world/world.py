@@ -7,7 +7,6 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from reid_ros import ego
@@ -20,19 +19,17 @@ from reid_ros.world.cast import Person, cast
 from reid_ros.world.clutter import Disturbed, disturb
 from reid_ros.world.figure import Figure, figure
 from reid_ros.world.paths import Step, Walks, walks
-from reid_ros.world.raster import Drawn
+from reid_ros.world.pictured import in_reach, smear, truth_of
 from reid_ros.world.rig import Camera, cameras, overlaps, stamps_ns, transits
 from reid_ros.world.scenario import START_NS, Scenario
 from reid_ros.world.seeds import Split, generator
-from reid_ros.world.values import Shot, Truth
+from reid_ros.world.values import Shot
 from reid_ros.world.walk import Skeleton, skeleton
 
 CHUNK = 32
 """Frames for which skeletons are worked out at once."""
 _CHUNKS = 12
 _SHORT_S = 0.02
-NEAR_M = 0.45
-"""Somebody nearer to a camera than this is inside of it, and not drawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,7 @@ class World:
             # The robot knows its pose by drifting odometry alone.
             view=None if camera.moving else view,
         )
-        truth = _truth(people, figures, steps, drawn, view)
+        truth = truth_of(people, figures, steps, drawn, view)
         return Shot(frame, truth, view, self.base(name, index), self.odometry(name, index))
 
     def detected(self, shot: Shot) -> Disturbed:
@@ -168,9 +165,7 @@ class World:
         if robot is None or not camera.moving:
             return 0.0, 0.0
         before = robot.base(time_s - _SHORT_S) @ camera.pose
-        x, y, z = view.pose.rotation.T @ before.rotation @ np.array([0.0, 0.0, 1.0])
-        matrix = camera.lens.matrix
-        return float(matrix[0, 0] * x / z / _SHORT_S), float(matrix[1, 1] * y / z / _SHORT_S)
+        return smear(view, before, _SHORT_S)
 
     def _figures(
         self, name: str, index: int, view: View
@@ -185,7 +180,7 @@ class World:
             if not step.present[k]:
                 continue
             x, y = step.xy[k]
-            if not _before(view, x, y):
+            if not in_reach(view, float(x), float(y)):
                 continue
             people.append(person)
             steps.append(step)
@@ -234,47 +229,3 @@ class World:
 def _one(step: Step, k: int) -> Step:
     """One row of it."""
     return Step(*(getattr(step, name)[k : k + 1] for name in Step.__dataclass_fields__))
-
-
-def _before(view: View, x: float, y: float) -> bool:
-    """Whether somebody at (x, y) can reach into the picture at all."""
-    ends = np.array([[x, y, 0.0], [x, y, 0.9], [x, y, 1.9]])
-    seen = view.pose.inside(ends)
-    if seen[:, 2].max() < 0.2 or np.hypot(*(view.pose.position[:2] - (x, y))) < NEAR_M:
-        return False
-    matrix = view.lens.matrix
-    z = np.maximum(seen[:, 2], 0.3)
-    # A metre to each side, and wide for the lens: a barrel draws in what a pinhole leaves out.
-    reach_x = 1.4 * view.width / 2 + matrix[0, 0] / z
-    reach_y = 1.4 * view.height / 2 + matrix[1, 1] / z
-    inside = (np.abs(seen[:, 0] / z * matrix[0, 0]) < reach_x) & (
-        np.abs(seen[:, 1] / z * matrix[1, 1]) < reach_y
-    )
-    return bool(inside.any())
-
-
-def _truth(
-    people: Sequence[Person],
-    figures: Sequence[Figure],
-    steps: Sequence[Step],
-    drawn: Drawn,
-    view: View,
-) -> Truth:
-    """The people who are in the picture, hidden or not."""
-    boxes = drawn.boxes
-    cut = np.clip(boxes, 0, [view.width, view.height] * 2).astype(np.float32)
-    kept = np.flatnonzero(
-        (drawn.whole > 0) & (cut[:, 2] - cut[:, 0] > 1) & (cut[:, 3] - cut[:, 1] > 1)
-    )
-    rows = kept.tolist()
-    number = np.zeros(256, np.uint8)
-    number[kept + 1] = np.arange(1, len(kept) + 1)
-    return Truth(
-        np.array([people[k].number for k in rows], np.uint32),
-        cut[kept],
-        np.clip(drawn.seen[kept] / np.maximum(drawn.whole[kept], 1), 0, 1).astype(np.float32),
-        np.array([figures[k].ground for k in rows]).reshape(-1, 3),
-        np.array([steps[k].heading[0] for k in rows], np.float32),
-        np.array([steps[k].outfit[0] for k in rows], np.uint8),
-        np.asarray(cv2.LUT(drawn.labels, number), np.uint8),
-    )
