@@ -171,8 +171,10 @@ def _contradictions(card: Card) -> Iterator[str]:
         yield 'input.frames: clips are fed as NHWC uint8 alone'
     if card.kind == 'detector' and not output.decoder:
         yield f'output.decoder: missing; known: {", ".join(DECODERS)}'
-    if card.kind in ('appearance', 'gait') and not output.vector:
-        yield f'output.vector: missing; say how long the vector of an {card.kind} network is'
+    if (output.decoder == 'search') != (card.kind == 'search'):
+        yield f'output.decoder: {output.decoder!r} does not go with a network of kind {card.kind}'
+    if card.kind in ('appearance', 'gait', 'search') and not output.vector:
+        yield f'output.vector: missing; say how long the vectors of a network of {card.kind} are'
     if output.decoder and output.person >= output.classes:
         yield f'output.person: {output.person} is not one of {output.classes} classes'
     if not output.strides or min(output.strides) < 1:
@@ -308,12 +310,13 @@ def card_of(path: Path) -> Card:
     )
 
 
-def find(model: str, kind: str = '') -> tuple[Path, Card]:
+def find(model: str, kind: str = '', *others: str) -> tuple[Path, Card]:
     """The file and the card of a model; what is built in has the card's own file.
 
     Args:
         model: path of an .onnx file, or the name of a card.
         kind: what the model must be for, '' takes any.
+        others: further kinds that can serve as one of that kind.
 
     Raises:
         CardError: no such file or card, no file for the card, a card of another kind or of clips.
@@ -324,7 +327,7 @@ def find(model: str, kind: str = '') -> tuple[Path, Card]:
             f'{model} takes clips of {card.input.frames} frames, but a robot looks at single '
             'crops: export it without --clip'
         )
-    if kind and card.kind != kind:
+    if kind and card.kind not in (kind, *others):
         article = 'an' if kind[0] in 'aeiou' else 'a'
         raise CardError(
             f'{model} is of kind {card.kind} and cannot serve as {article} {kind} network; '

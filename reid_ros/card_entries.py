@@ -19,6 +19,7 @@ DECODERS = (
     'paddle_nms',
     'nanodet',
     'fastestdet',
+    'search',
 )
 
 BUILT_IN = ('colour-1',)
@@ -64,7 +65,7 @@ class Output:
     names: tuple[str, ...] = setting(
         (), "the decoder's outputs by name, in its order; none means the network's own order"
     )
-    vector: int = setting(0, 'length of the vector of one crop', 0, 65536)
+    vector: int = setting(0, 'length of the vector of one crop or person', 0, 65536)
     decoder: str = setting(
         '', 'how boxes are read; "" where there are none', choices=('', *DECODERS)
     )

@@ -137,7 +137,7 @@ def _pixels(picture: UInt8Array, card: Card) -> UInt8Array:
         grey = [cv2.cvtColor(source, cv2.COLOR_BGR2GRAY) for source in (picture, changed)]
         size = (spec.width, spec.height)
         return np.stack([cv2.resize(g, size, interpolation=cv2.INTER_AREA) for g in grey])
-    if card.kind == 'detector':
+    if card.kind in ('detector', 'search'):
         batch = np.empty((2, spec.height, spec.width, 3), np.uint8)
         for source, out in zip((picture, changed), batch):
             letterbox_into(source, out, spec)
@@ -172,13 +172,37 @@ def _answers(
     shapes = ', '.join('x'.join(map(str, output.shape)) for output in outputs)
     verdict.fits.append(f'output {shapes}, all numbers finite')
     if card.output.decoder:
-        boxes, scores = decoder(card).read(outputs, 0.25)[0]
+        reader = decoder(card)
+        boxes, scores = reader.read(outputs, 0.25)[0]
         found = nms(boxes, scores, 0.6)
         best = f', the surest with {scores.max():.2f}' if len(found) else ''
         verdict.fits.append(f'finds {len(found)} people above 0.25 in the picture{best}')
+        if reader.vectors is not None:
+            _looks(reader.vectors(outputs, 0.25)[0][found], card, verdict)
     elif card.output.vector and card.kind != 'gait':
         other = np.repeat(normalise(pixels[1:], card.input), n, axis=0)
         _vectors(outputs[0], _run(session, inputs, card, other)[0], verdict)
+
+
+def _looks(vectors: AnyArray, card: Card, verdict: Verdict) -> None:
+    """What can be said of the vectors of the people in one picture."""
+    if len(vectors) < 2:
+        verdict.notes.append(
+            f'whether its vectors ({card.output.vector} numbers) tell people apart cannot be seen '
+            'with fewer than two of them: give a photograph of several (--image)'
+        )
+        return
+    others = (vectors @ vectors.T)[~np.eye(len(vectors), dtype=np.bool_)]
+    if others.min() > 0.99999:
+        verdict.problems.append(
+            f'it gives one vector for {len(vectors)} people: the output of the vectors does not '
+            'depend on where they stand'
+        )
+        return
+    verdict.fits.append(
+        f'vectors of length {card.output.vector}; cosines among {len(vectors)} people from '
+        f'{others.min():.2f} to {others.max():.2f}'
+    )
 
 
 def _head(path: Path, card: Card, outputs: Sequence[AnyArray], verdict: Verdict) -> None:

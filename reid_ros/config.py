@@ -22,9 +22,13 @@ from reid_ros.settings import setting as setting
 class ModelConfig:
     """Which networks run."""
 
-    detector: str = setting('yolox_nano', 'detector: model file or the name of a card; "none"')
+    detector: str = setting(
+        'yolox_nano', 'detector or search network: model file or the name of a card; "none"'
+    )
     appearance: str = setting(
-        'osnet_x0_25_msmt17', 'appearance network: model file or the name of a card; "none"'
+        'osnet_x0_25_msmt17',
+        'appearance network: model file or the name of a card; "none"; the search network that '
+        'is the detector, too, then does both in one pass',
     )
     gait: str = setting('none', 'gait network: model file or the name of a card; "none"')
     silhouette: str = setting(
@@ -175,6 +179,25 @@ class TargetConfig:
 
 
 @dataclass(frozen=True)
+class HriConfig:
+    """Topics of ROS4HRI (REP-155), under /humans."""
+
+    enabled: bool = setting(
+        False, 'publish bodies, and which person each one is; needs the package hri_msgs'
+    )
+    identify_only: bool = setting(
+        False,
+        'say who the bodies are that somebody else publishes under /humans/bodies, instead of '
+        'looking at cameras',
+    )
+    publish_persons: str = setting(
+        'auto',
+        'publish /humans/persons: where no person manager does (auto), always, or never',
+        choices=('auto', 'on', 'off'),
+    )
+
+
+@dataclass(frozen=True)
 class LinkConfig:
     """Between the sight nodes of several machines and their identity node."""
 
@@ -219,6 +242,7 @@ class Config:
     camera_names: tuple[str, ...] = setting((), 'names of the cameras')
     cameras: Mapping[str, CameraConfig] = field(default_factory=dict)
     target: TargetConfig = TargetConfig()
+    hri: HriConfig = HriConfig()
     link: LinkConfig = LinkConfig()
     odom_topic: str = setting(
         '', 'nav_msgs/Odometry of the base that cameras with a mount ride on; "" means odom'

@@ -16,6 +16,7 @@ from reid_ros.types import AnyArray, FloatArray, IntArray
 
 Found = tuple[FloatArray, FloatArray]
 Read = Callable[[Sequence[AnyArray], float], list[Found]]
+Tell = Callable[[Sequence[AnyArray], float], list[FloatArray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,15 @@ class Decoder:
             input pixels and scores (n,) float32, in no order.
         overlapping: whether one person may come as several boxes (suppression is still to do).
         shapes: what each output should look like, without the batch axis; None = any size.
+        vectors: where the network gives them, per image the (n, d) float32 unit vectors of the
+            people that `read` finds in the same outputs, in its order; NaN where one has no
+            direction.
     """
 
     read: Read
     overlapping: bool
     shapes: tuple[tuple[int | None, ...], ...]
+    vectors: Tell | None = None
 
 
 def decoder(card: Card) -> Decoder:
@@ -277,6 +282,35 @@ def _fastestdet(card: Card) -> Decoder:
     return Decoder(read, True, ((5 + card.output.classes, down, across),))
 
 
+def _search(card: Card) -> Decoder:
+    """Boxes, scores and vectors of as many places as the network always answers."""
+
+    def chosen(scores: AnyArray, least: float) -> IntArray:
+        # Places that hold nobody have score 0 and are no people where the lowest score is 0, too.
+        result: IntArray = np.flatnonzero((scores >= least) & (scores > 0.0))
+        return result
+
+    def read(outputs: Sequence[AnyArray], least: float) -> list[Found]:
+        found: list[Found] = []
+        for boxes, scores in zip(*outputs[:2]):
+            keep = chosen(scores, least)
+            found.append(
+                (_scaled(boxes[keep], card, 'xyxy', 'pixels'), scores[keep].astype(np.float32))
+            )
+        return found
+
+    def vectors(outputs: Sequence[AnyArray], least: float) -> list[FloatArray]:
+        found: list[FloatArray] = []
+        for scores, rows in zip(*outputs[1:3]):
+            own = rows[chosen(scores, least)].astype(np.float32)
+            with np.errstate(invalid='ignore', divide='ignore'):
+                found.append(own / np.linalg.norm(own, axis=1, keepdims=True))
+        return found
+
+    shapes = ((None, 4), (None,), (None, card.output.vector))
+    return Decoder(read, True, shapes, vectors)
+
+
 # Sources of the definitions: test/test_decode.py cites one per reader.
 MAKERS: dict[str, Callable[[Card], Decoder]] = {
     'yolox_raw': _yolox_raw,
@@ -290,4 +324,5 @@ MAKERS: dict[str, Callable[[Card], Decoder]] = {
     'paddle_nms': _paddle_nms,
     'nanodet': _nanodet,
     'fastestdet': _fastestdet,
+    'search': _search,
 }

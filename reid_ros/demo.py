@@ -46,10 +46,20 @@ class DemoError(ReidError):
     """The demo cannot be shown here: says why."""
 
 
-def parameters(world: World, appearance: str = APPEARANCE) -> dict[str, Any]:
-    """The node's settings for a world whose boxes come from its truth."""
+def parameters(world: World, search: str = '') -> dict[str, Any]:
+    """The node's settings for a world whose boxes come from its truth.
+
+    Args:
+        world: what is played.
+        search: network that finds the people itself, in the place of the truth, and tells their
+            looks; '' leaves those to the shipped student.
+    """
     result = settings(world)
-    result['model']['appearance'] = appearance
+    result['model']['appearance'] = APPEARANCE
+    if search:
+        result['model'] = {'detector': search, 'appearance': search}
+        for camera in result['cameras'].values():
+            camera['detections'] = 'model'
     return result
 
 
@@ -221,6 +231,7 @@ def play(
     seed: int,
     folder: Path,
     *,
+    search: str = '',
     video: bool = True,
     tell: Callable[[int], None] = lambda images: None,
     say: Callable[[str], None] = lambda text: None,
@@ -230,6 +241,7 @@ def play(
 
     Args:
         folder: for the results; exists.
+        search: see `parameters`.
         tell: called with the number of images that are done.
         say: called with what happens next, for people.
         stop: asked before every image.
@@ -242,7 +254,7 @@ def play(
     from reid_ros.ros.stage import StageError, opened
 
     world = World(scenario, seed)
-    chosen = parameters(world)
+    chosen = parameters(world, search)
     say(
         f'world {scenario.name}, seed {seed}: {len(world.people)} people, {len(world.cameras)} '
         f'cameras, {len(world)} images of {scenario.seconds:g} s'
@@ -267,7 +279,7 @@ def play(
         raise
     facts = {
         'world': f'{scenario.name}, seed {seed}',
-        'detector': 'true boxes, disturbed: misses, shaking edges, ghosts',
+        'detector': search or 'true boxes, disturbed: misses, shaking edges, ghosts',
         'appearance': chosen['model']['appearance'],
     }
     return show, show.close(facts, 'stopped' if stop() else '')

@@ -20,13 +20,20 @@ class Detector:
     The answer to an image does not depend on the images beside it.
     """
 
-    def __init__(self, model: Model, config: DetectConfig) -> None:
+    def __init__(self, model: Model, config: DetectConfig, looks: bool = False) -> None:
+        """Looks: detections bring the vectors of a search network, which else stay unread."""
         self.model = model
         self._config = config
         self._spec = model.card.input
         self._decoder: Decoder = decoder(model.card)
+        self._tell = self._decoder.vectors if looks else None
         self._pixels = np.empty((0, self._spec.height, self._spec.width, 3), np.uint8)
         self._input: AnyArray = input_buffer(self._spec, 0)
+
+    @property
+    def looks(self) -> bool:
+        """Whether detections bring vectors."""
+        return self._tell is not None
 
     def detect(self, frames: Sequence[Frame]) -> list[Detections]:
         """The people of each image, best first, boxes inside the image."""
@@ -34,11 +41,14 @@ class Detector:
             return []
         batch, places = self.prepare(frames)
         outputs = self.model.infer(batch)
+        least = self._config.score
+        found = self._decoder.read(outputs, least)
+        looks: Sequence[FloatArray | None] = [None] * len(found)
+        if self._tell is not None:
+            looks = self._tell(outputs, least)
         return [
-            self._people(boxes, scores, place)
-            for (boxes, scores), place in zip(
-                self._decoder.read(outputs, self._config.score), places
-            )
+            self._people(boxes, scores, vectors, place)
+            for (boxes, scores), vectors, place in zip(found, looks, places)
         ]
 
     def prepare(self, frames: Sequence[Frame]) -> tuple[AnyArray, list[Letterbox]]:
@@ -53,15 +63,18 @@ class Detector:
         ]
         return normalise(self._pixels[:n], self._spec, self._input), places
 
-    def _people(self, boxes: FloatArray, scores: FloatArray, place: Letterbox) -> Detections:
+    def _people(
+        self, boxes: FloatArray, scores: FloatArray, vectors: FloatArray | None, place: Letterbox
+    ) -> Detections:
         config = self._config
         if not len(scores):
             return Detections.none()
         boxes = place.to_image(boxes)
         real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         boxes, scores = boxes[real], scores[real]
+        vectors = None if vectors is None else vectors[real]
         if self._decoder.overlapping:
             kept = nms(boxes, scores, config.nms_iou, config.max_people)
         else:
             kept = np.argsort(-scores, kind='stable')[: config.max_people]
-        return Detections(boxes[kept], scores[kept])
+        return Detections(boxes[kept], scores[kept], None if vectors is None else vectors[kept])

@@ -194,11 +194,7 @@ def value_problems(outputs: Sequence[AnyArray], card: Card) -> list[str]:
             problems.append(f'output {i} holds {share:.1%} values that are no numbers')
     if problems:
         return problems
-    if (
-        card.output.vector
-        and card.kind != 'gait'
-        and not np.linalg.norm(outputs[0].reshape(len(outputs[0]), -1), axis=1).all()
-    ):
+    if not np.linalg.norm(_vectors(outputs, card), axis=1).all():
         return ['a vector is all zero, so it has no direction']
     if card.output.decoder:
         for values in probabilities(outputs, card):
@@ -215,6 +211,16 @@ def value_problems(outputs: Sequence[AnyArray], card: Card) -> list[str]:
     return []
 
 
+def _vectors(outputs: Sequence[AnyArray], card: Card) -> AnyArray:
+    """(n, d) the vectors of crops, or of the people that a search network found."""
+    if card.kind == 'search':
+        result: AnyArray = outputs[2][outputs[1] > 0]
+        return result
+    if card.output.vector and card.kind != 'gait':
+        return outputs[0].reshape(len(outputs[0]), -1)
+    return np.empty((0, 1))
+
+
 def probabilities(outputs: Sequence[AnyArray], card: Card) -> list[AnyArray]:
     """The parts of a detector's outputs that the card promises to be probabilities."""
     name, classes = card.output.decoder, card.output.classes
@@ -223,6 +229,8 @@ def probabilities(outputs: Sequence[AnyArray], card: Card) -> list[AnyArray]:
         return [first[..., 4:]]
     if name == 'fastestdet':
         return [first[:, :1], first[:, 5:]]
+    if name == 'search':
+        return [outputs[1]]
     if name == 'yolo_nms':
         return [first[..., 4]]
     if name == 'paddle_nms':

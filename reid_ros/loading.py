@@ -11,13 +11,17 @@ from reid_ros.calibration import CAUTIOUS, Calibration, CalibrationError
 from reid_ros.colour import Colour
 from reid_ros.config import Config
 from reid_ros.detect import Detector
-from reid_ros.embed import Embedder, Encoder
+from reid_ros.embed import Embedder
 from reid_ros.gait import Gaits
 from reid_ros.gallery_store import ModelId
 from reid_ros.images import input_buffer
 from reid_ros.model import Model
 from reid_ros.sight import Walks
 from reid_ros.silhouette import Given, Silhouetter, Source
+from reid_ros.spot import Spotter
+
+SEARCH = 'search'
+"""Kind of the networks that find people and tell their looks in one pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +56,10 @@ def parts(config: Config) -> Parts:
     calibration = CAUTIOUS
     looks_id: ModelId | None = None
     if config.model.detector != 'none':
-        detector = Detector(model(config, config.model.detector, 'detector'), config.detect)
+        detector = finder(config)
     if config.model.appearance != 'none':
-        found = _encoder(config)
-        embedder = Embedder(found)
+        embedder = looks(config, detector)
+        found = embedder.model
         looks_id = ModelId(found.card.name, found.card.output.vector, found.checksum)
         if config.identity.calibration:
             calibration = Calibration.read(config.identity.calibration)
@@ -80,6 +84,37 @@ def parts(config: Config) -> Parts:
         Calibration.from_json(told.calibration, f'card of {told.name}'),
         ModelId(told.name, told.output.vector, gaits.checksum),
     )
+
+
+def finder(config: Config) -> Detector:
+    """What finds people; where the network of the looks is the same one, with their vectors.
+
+    Raises:
+        ReidError: there is no such network, or it does not fit its card.
+    """
+    path, found = card.find(config.model.detector, 'detector', SEARCH)
+    one_pass = False
+    if found.kind == SEARCH and config.model.appearance != 'none':
+        one_pass = card.find(config.model.appearance)[0].resolve() == path.resolve()
+    return Detector(_loaded(config, path, found), config.detect, one_pass)
+
+
+def looks(config: Config, detector: Detector | None) -> Embedder:
+    """What makes vectors of people: of their crops, or all at once of a picture.
+
+    Args:
+        config: names the network.
+        detector: of `finder`; shares its network where both are one.
+
+    Raises:
+        ReidError: there is no such network, or it does not fit its card.
+    """
+    path, found = card.find(config.model.appearance, 'appearance', SEARCH)
+    if found.kind == SEARCH:
+        if detector is None or not detector.looks:
+            detector = Detector(_loaded(config, path, found), config.detect, looks=True)
+        return Spotter(detector)
+    return Embedder(Colour(found) if found.built_in else _loaded(config, path, found))
 
 
 def model(config: Config, wanted: str, kind: str) -> Model:
@@ -123,11 +158,6 @@ def silhouettes(config: Config) -> Source:
     return Silhouetter(model(config, config.model.silhouette, 'silhouette'))
 
 
-def _encoder(config: Config) -> Encoder:
-    path, found = card.find(config.model.appearance, 'appearance')
-    return Colour(found) if found.built_in else _loaded(config, path, found)
-
-
 def _loaded(config: Config, path: Path, found: card.Card, threads: int = 0) -> Model:
     return Model.load(
         path,
@@ -138,5 +168,5 @@ def _loaded(config: Config, path: Path, found: card.Card, threads: int = 0) -> M
         precision=config.precision,
         max_batch=config.max_batch,
         threads=threads,
-        typical=len(config.camera_names) if found.kind == 'detector' else 0,
+        typical=len(config.camera_names) if found.kind in ('detector', SEARCH) else 0,
     )

@@ -48,6 +48,8 @@ ROOMS = {
     'kalman': ('types',),
     'match': ('types',),
     'track': ('boxes', 'config', 'kalman', 'match', 'types'),
+    # Joins finding and looks where one network does both.
+    'spot': ('boxes', 'detect', 'embed', 'types'),
     'embed': ('boxes', 'card', 'config', 'images', 'types'),
     'outline': ('types',),
     'silhouette': ('boxes', 'card', 'images', 'outline', 'types'),
@@ -76,7 +78,7 @@ ROOMS = {
     ),
     'loading': (
         'background', 'calibration', 'card', 'colour', 'config', 'detect', 'embed', 'gait',
-        'gallery_store', 'images', 'model', 'sight', 'silhouette',
+        'gallery_store', 'images', 'model', 'sight', 'silhouette', 'spot',
     ),
     'pipeline': (
         'calibration', 'config', 'detect', 'embed', 'gallery', 'gallery_store', 'identify',

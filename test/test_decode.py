@@ -5,7 +5,7 @@ The source of each definition stands beside its loop.
 
 import numpy as np
 import pytest
-from networks import detector
+from networks import detector, search
 
 from reid_ros.card import Card
 from reid_ros.decode import MAKERS, decoder
@@ -16,7 +16,8 @@ CLASSES = 3
 
 
 def card(name, **output):
-    return Card.of(detector(name, output=output))
+    builder = search if name == 'search' else detector
+    return Card.of(builder(name, output={'decoder': name, **output}))
 
 
 def logits(seed, *shape):
@@ -301,6 +302,7 @@ SHAPES = {
     'yolo_nms': [(20, 6)], 'efficient_nms': [(1,), (20, 4), (20,), (20,)],
     'detr': [(20, 4), (20, 3)], 'rtdetr_deploy': [(20,), (20, 4), (20,)],
     'nanodet': [(84, 35)], 'fastestdet': [(8, 8, 8)],
+    'search': [(20, 4), (20,), (20, 3)],
 }  # fmt: skip
 
 

@@ -28,6 +28,43 @@ def number(kind: type[Number], low: Number, high: Number | None = None) -> Calla
     return read
 
 
+def networks(verb: argparse.ArgumentParser) -> None:
+    """The options that name networks: `--detector` and `--appearance`, or `--model` for both."""
+    verb.add_argument('--detector', help='model file or name of a card')
+    verb.add_argument('--appearance', help='model file or name of a card; none = no recognition')
+    verb.add_argument(
+        '--model', metavar='SEARCH', help='one network of kind search in the place of both'
+    )
+
+
+def of_networks(args: argparse.Namespace) -> dict[str, str]:
+    """The settings `model.*` of these options.
+
+    Raises:
+        ReidError: --model beside one of the others, or a model of another kind.
+    """
+    given = {name: getattr(args, name) for name in ('detector', 'appearance')}
+    given = {name: value for name, value in given.items() if value}
+    if not args.model:
+        return given
+    if given:
+        both = ' and '.join(f'--{name}' for name in given)
+        raise ReidError(f'--model {args.model} stands in the place of {both}: give one or other')
+    return one_network(args.model)
+
+
+def one_network(model: str) -> dict[str, str]:
+    """The settings `model.*` of one network that finds people and tells their looks.
+
+    Raises:
+        ReidError: there is none of that name, or it is of another kind.
+    """
+    from reid_ros.card import find
+
+    find(model, 'search')
+    return {'detector': model, 'appearance': model}
+
+
 def contenders(part: argparse.ArgumentParser, default: Sequence[str], more: str = '') -> None:
     """The options `--contenders` and `--calibration` of the benchmarks of vectors."""
     part.add_argument(

@@ -86,7 +86,7 @@ def _engine(args: argparse.Namespace) -> int:
                 print(f'left out: {error}', file=sys.stderr)
                 continue
         typical = args.typical
-        if not typical and find(name)[1].kind == 'detector':
+        if not typical and find(name)[1].kind in ('detector', 'search'):
             typical = len(settings.camera_names)
         rows += engines.measure(name, dataclasses.replace(wanted, typical=typical), building())
     content = results.document(

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reid_ros.cli import arguments
 from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ def add(verbs: Any) -> None:
         help='fit on rendered people instead of footage: for the card of a network, not of a site',
     )
     verb.add_argument('--config', metavar='FILE', help='settings in YAML')
-    verb.add_argument('--detector', help='model file or name of a card')
-    verb.add_argument('--appearance', help='model file or name of a card')
+    arguments.networks(verb)
     verb.add_argument('--backend', help='auto, tensorrt, ort_tensorrt, ort_cuda or cpu')
     verb.add_argument('--topics', nargs='+', default=[], metavar='TOPIC', help='of a bag')
     verb.add_argument('--quiet', action='store_true', help='show no progress')
@@ -115,6 +115,12 @@ def _rendered(args: argparse.Namespace) -> int:
     with Pipeline.load(config) as pipeline:
         if pipeline.embedder is None:
             raise ReidError('model.appearance is "none": there is nothing to calibrate without it')
+        card = pipeline.embedder.model.card
+        if card.kind == 'search':
+            raise ReidError(
+                f'{card.name} sees whole pictures and no crops: its export fits the calibration '
+                'of its card; leave --rendered out to fit one to footage'
+            )
         progress = Progress(None if args.quiet else sys.stderr, 0, 'images')
         try:
             found, tracks = fitting.fitted(pipeline.embedder, tell=progress.add)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_ros.cli import evaluate
+from reid_ros.cli.arguments import one_network
 
 _ABOUT = """\
 Three rendered cameras watch ten people, two of whom wear the same clothes. Their images travel
@@ -31,6 +32,11 @@ def add(verbs: Any) -> None:
     verb.add_argument('--scenario', default='demo', help='world to play (demo)')
     verb.add_argument('--seed', type=int, default=1)
     verb.add_argument('--seconds', type=float, metavar='S', help='length of the world')
+    verb.add_argument(
+        '--model', metavar='SEARCH',
+        help='a network of kind search that finds people and tells their looks in one pass, '
+        'instead of true boxes and the shipped student',
+    )  # fmt: skip
     verb.add_argument('--no-video', action='store_true', help='write no annotated videos')
     verb.add_argument('--quiet', action='store_true', help='show no progress')
     evaluate.options(verb)
@@ -59,6 +65,7 @@ def _play(args: argparse.Namespace, stop: Any) -> int:
             print(text, file=sys.stderr, flush=True)
 
     begun = time.monotonic()
+    search = one_network(args.model)['detector'] if args.model else ''
     check_writable(args.out)
     scenario = named(args.scenario)
     if args.seconds is not None:
@@ -71,6 +78,7 @@ def _play(args: argparse.Namespace, stop: Any) -> int:
             scenario,
             args.seed,
             Path(folder),
+            search=search,
             video=not args.no_video,
             tell=progress.add,
             say=say,
@@ -83,14 +91,24 @@ def _play(args: argparse.Namespace, stop: Any) -> int:
     print(table(outcome))
     print()
     print(evaluate.table(scores))
-    print(
-        '\nThe boxes were the true ones, disturbed with misses, shaking edges and ghosts; the '
-        'vectors\nare those of the shipped student, which has seen other rendered people only; '
-        "the cameras'\nposes are known."
-    )
+    print(f'\n{_who_looked(search)}')
     print(f'{time.monotonic() - begun:.0f} s')
     for name in ('report.html', 'picture.jpg', *(f'{c.name}.mp4' for c in outcome.cameras)):
         if (folder / name).is_file():
             print(folder / name)
     status: int = stop.status
     return status
+
+
+def _who_looked(search: str) -> str:
+    """What a viewer should know about where boxes and vectors came from."""
+    if search:
+        return (
+            f'Boxes and vectors are those of {search}, both from one pass over each moment;\nthe '
+            "cameras' poses are known."
+        )
+    return (
+        'The boxes were the true ones, disturbed with misses, shaking edges and ghosts; the '
+        'vectors\nare those of the shipped student, which has seen other rendered people only; '
+        "the cameras'\nposes are known."
+    )

@@ -125,10 +125,10 @@ def words(card: Card) -> list[str]:
         rest = 'overlapping boxes are removed afterwards'
         if not decoder(card).overlapping:
             rest = 'one box per person already'
-        lines.append(
-            f'answers   boxes, read as {output.decoder}: class {output.person} of '
-            f'{output.classes} is a person; {rest}'
-        )
+        boxes = f'read as {output.decoder}: class {output.person} of {output.classes} is a person'
+        if card.kind == 'search':
+            boxes = f'and a vector of {output.vector} numbers of each person'
+        lines.append(f'answers   boxes, {boxes}; {rest}')
     elif output.vector:
         lines.append(f'answers   a vector of {output.vector} numbers per crop')
     path = onnx_of(card)

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reid_ros.cli import evaluate
+from reid_ros.cli import arguments, evaluate
 from reid_ros.cli.building import building
 from reid_ros.types import ReidError
 
@@ -87,8 +87,7 @@ def add(verbs: Any) -> None:
 
 def _common(verb: argparse.ArgumentParser) -> None:
     verb.add_argument('--out', required=True, metavar='DIR', help='folder for the results')
-    verb.add_argument('--detector', help='model file or name of a card')
-    verb.add_argument('--appearance', help='model file or name of a card; none = no recognition')
+    arguments.networks(verb)
     verb.add_argument('--config', metavar='FILE', help='settings in YAML')
     verb.add_argument('--gallery', metavar='FILE', help='persons known before, and kept after')
     verb.add_argument('--backend', help='auto, tensorrt, ort_tensorrt, ort_cuda or cpu')
@@ -113,9 +112,6 @@ def settings(args: argparse.Namespace, cameras: Sequence[str]) -> Config:
 
     chosen = config.read(args.config) if args.config else config.Config()
     fields = {f.name: f for f in dataclasses.fields(config.Config)}
-    given = {
-        key: v for key, v in (('detector', args.detector), ('appearance', args.appearance)) if v
-    }
     if args.backend:
         backend = config.checked('--backend', args.backend, fields['backend'], str)
         chosen = dataclasses.replace(chosen, backend=backend)
@@ -123,7 +119,9 @@ def settings(args: argparse.Namespace, cameras: Sequence[str]) -> Config:
         gallery = dataclasses.replace(chosen.gallery, path=args.gallery)
         chosen = dataclasses.replace(chosen, gallery=gallery)
     return dataclasses.replace(
-        chosen, model=dataclasses.replace(chosen.model, **given), camera_names=tuple(cameras)
+        chosen,
+        model=dataclasses.replace(chosen.model, **arguments.of_networks(args)),
+        camera_names=tuple(cameras),
     )
 
 

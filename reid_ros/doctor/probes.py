@@ -103,7 +103,7 @@ def network(name: str, kind: str) -> Mapping[str, Any]:
     from reid_ros.types import ReidError
 
     try:
-        path, card = find(name, kind)
+        path, card = find(name, kind, 'search')
         if card.built_in:
             Colour(card)
         else:

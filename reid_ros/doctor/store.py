@@ -125,7 +125,7 @@ def _other_model(people: int, about: dict[str, str], config: Config) -> str:
     if not people or 'sha256' not in about:
         return ''
     try:
-        path, card = find(config.model.appearance, 'appearance')
+        path, card = find(config.model.appearance, 'appearance', 'search')
     except ReidError:
         return ''  # the line of the model says so
     mine = checksum(path, card)

@@ -17,7 +17,7 @@ OLDEST, NEWEST = (10, 3), 11
 """TensorRT's versions that this package was written against: from the oldest to this major."""
 PRECISIONS = ('fp16', 'fp32')
 # A detector sees one image per camera, the others what is due of some people in one moment.
-_TYPICAL = {'detector': 1}
+_TYPICAL = {'detector': 1, 'search': 1}
 _CROPS = 4
 _WORKSPACE = 1 << 30
 
