@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_ros.cli.arguments import number
+from reid_ros.types import ReidError
 
 
 def add(parts: Any) -> None:
@@ -20,12 +21,17 @@ def add(parts: Any) -> None:
         help='finished trainings side by side, on the people kept for the end',
         description='Scores finished trainings on data.test and sets them side by side: size, '
         'cost, rank-1 and mAP with 95 %% intervals, by bootstrap over people, and the gates that '
-        'each has failed.',
+        'each has failed. Of gait networks also rank-1 of single frames, of frames in any order, '
+        'and with the other kind of masks: what each goes by.',
     )
     part.add_argument('trainings', nargs='+', type=Path, metavar='TRAINING')
     part.add_argument(
         '--frames', nargs='+', type=number(int, 1, 64), default=[], metavar='N',
-        help='of each tracklet (default: as in its recipe)',
+        help='of each tracklet (default: as in its recipe); of appearance',
+    )  # fmt: skip
+    part.add_argument(
+        '--sets', nargs='+', default=[], metavar='NAME',
+        help='of the recipes, in place of data.test; of gait',
     )  # fmt: skip
     part.add_argument('--quiet', action='store_true', help='show no progress')
     part.add_argument('--json', action='store_true')
@@ -36,27 +42,40 @@ def add(parts: Any) -> None:
 def _table(args: argparse.Namespace) -> int:
     from reid_ros import results
     from reid_ros.progress import Progress
-    from reid_ros.train import table
+    from reid_ros.train import saved, table
+    from reid_ros.train.gait import table as walks
 
+    tasks = {saved.task(folder) for folder in args.trainings}
+    gait = tasks == {'gait'}
+    if not gait and tasks != {''}:
+        raise ReidError('TRAINING: a table is of appearance networks, or of gait networks')
+    for option, wrong in (('frames', gait), ('sets', not gait)):
+        if wrong and getattr(args, option):
+            raise ReidError(f'--{option} has no meaning for these networks')
     frames: list[int] = args.frames or [0]
     results.commit()
     total = len(args.trainings) * len(frames)
     progress = Progress(None if args.quiet else sys.stderr, total, 'scores')
     try:
-        rows = table.rows(args.trainings, frames, progress.add)
+        if gait:
+            rows = walks.rows(args.trainings, args.sets, progress.add)
+        else:
+            rows = table.rows(args.trainings, frames, progress.add)
     finally:
         progress.close()
     seeds = sorted({row['seed'] for row in rows})
     content = results.document(_command(args), seeds, rows, ('torch',))
     if args.out:
         results.write(args.out, content)
-    print(json.dumps(content, indent=1) if args.json else _text(rows))
+    text = _gait_text(rows) if gait else _text(rows)
+    print(json.dumps(content, indent=1) if args.json else text)
     return 0
 
 
 def _command(args: argparse.Namespace) -> str:
     words = ['reid_ros', 'train', 'table', *map(str, args.trainings)]
     words += ['--frames', *map(str, args.frames)] if args.frames else []
+    words += ['--sets', *args.sets] if args.sets else []
     return shlex.join([*words, *(['--out', args.out] if args.out else [])])
 
 
@@ -70,5 +89,24 @@ def _text(rows: Sequence[Mapping[str, Any]]) -> str:
                 f'{row["name"]:16} {row["encoder"]:14} {row["parameters"] / 1e6:5.2f}  '
                 f'{row["gflops"]:8.4f}  {found["frames"]:6d}  {rank1:21}  {found["mAP"]:.1f}'
             )
+        lines += [f'  failed: {gate}' for gate in row['gates_failed']]
+    return '\n'.join(lines)
+
+
+def _gait_text(rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        'training         network        M     GFLOPs  set       walks of     rank-1  conditions'
+    ]
+    for row in rows:
+        for name, ways in row['test'].items():
+            for way, found in ways.items():
+                what = f'{row["masks"]} masks' if way == 'whole' else way
+                each = ', '.join(
+                    f'{key} {value:.1f}' for key, value in found['conditions'].items()
+                )
+                lines.append(
+                    f'{row["name"]:16} {row["encoder"]:11} {row["parameters"] / 1e6:5.2f}  '
+                    f'{row["gflops"]:8.4f}  {name:8}  {what:11}  {found["rank-1"]:6.1f}  {each}'
+                )
         lines += [f'  failed: {gate}' for gate in row['gates_failed']]
     return '\n'.join(lines)

@@ -85,6 +85,26 @@ def moved(points: Sequence[Mapping[str, float]], steps: int) -> float | None:
     return max((abs(last[name] - before[name]) for name in names), default=None)
 
 
+def failed_alone(change: float | None, test: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Gates that a network fails by itself, in words.
+
+    Args:
+        change: of `moved`.
+        test: by set, at least `people` and `queries`.
+    """
+    failed = []
+    if change is None or change >= MOVED:
+        what = 'is unknown' if change is None else f'is {change:.2f} points'
+        failed.append(f'rank-1 over the last fifth of training {what}, not below {MOVED:g}')
+    for name, value in test.items():
+        if value['people'] < PEOPLE or value['queries'] < QUERIES:
+            failed.append(
+                f'{name}: {value["people"]} people and {value["queries"]} queries, fewer than '
+                f'{PEOPLE} and {QUERIES}'
+            )
+    return failed
+
+
 def rows(
     records: Sequence[Record], teacher: Record | None, question: Question, split: str, name: str
 ) -> list[dict[str, Any]]:

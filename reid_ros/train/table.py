@@ -8,7 +8,7 @@ from typing import Any
 
 from reid_ros.train import saved
 from reid_ros.train.final import final_scores
-from reid_ros.train.gates import MOVED, PEOPLE, QUERIES, moved
+from reid_ros.train.gates import failed_alone, moved
 from reid_ros.train.history import history
 
 
@@ -48,7 +48,7 @@ def rows(
         facts = _facts(folder)
         for number in frames:
             row = {**facts, 'test': _short(final_scores(folder, number))}
-            found.append({**row, 'gates_failed': _failed(row)})
+            found.append({**row, 'gates_failed': failed_alone(row['moved'], row['test'])})
             tell(1)
     return found
 
@@ -59,18 +59,3 @@ def _short(scores: dict[str, Any]) -> dict[str, Any]:
     for value in shown.values():
         value['intervals'] = {key: value['intervals'][key] for key in ('rank-1', 'mAP')}
     return shown
-
-
-def _failed(found: dict[str, Any]) -> list[str]:
-    """Gates that hold for a single network; those between networks stand in `ablate`."""
-    failed = []
-    if found['moved'] is None or found['moved'] >= MOVED:
-        what = 'is unknown' if found['moved'] is None else f'is {found["moved"]:.2f} points'
-        failed.append(f'rank-1 over the last fifth of training {what}, not below {MOVED:g}')
-    for name, value in found['test'].items():
-        if value['people'] < PEOPLE or value['queries'] < QUERIES:
-            failed.append(
-                f'{name}: {value["people"]} people and {value["queries"]} queries, fewer than '
-                f'{PEOPLE} and {QUERIES}'
-            )
-    return failed

@@ -177,6 +177,19 @@ def test_a_closer_look_is_kept_apart_from_the_one_test(recipe, finished):
     assert closer['asked']['whole']['rank-1'] == first['asked']['rank-1']
 
 
+def test_a_table_says_what_gait_networks_go_by(finished, tmp_path, capsys):
+    out = tmp_path / 'table.json'
+    words = ['train', 'table', str(finished.folder), '--sets', 'asked', '--quiet']
+    assert cli.main([*words, '--out', str(out)]) == 0
+    (row,) = json.loads(out.read_text())['rows']
+    assert list(row['test']['asked']) == ['whole', 'single', 'shuffled']
+    assert row['gflops'] > 0
+    assert any('fewer than' in gate for gate in row['gates_failed'])
+    assert 'shuffled' in capsys.readouterr().out
+    assert cli.main([*words, '--frames', '4']) == 2
+    assert '--frames has no meaning' in capsys.readouterr().err
+
+
 def test_a_student_listens_to_its_teacher_and_asks_it_once(recipe, finished, tmp_path):
     taught = recipe(distil__teachers=[str(finished.folder)], net__width=3, run__log_steps=1)
     done = learn(taught, tmp_path / 'a')
