@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import IO, Any
 
 from reid_ros.config import config_dir
 from reid_ros.types import ReidError
@@ -39,13 +39,15 @@ def environment(domain: int, *, tuned: bool) -> dict[str, str]:
 
 
 @contextmanager
-def process(module: str, *arguments: str, env: Mapping[str, str]) -> Iterator[Any]:
-    """A Python process that does not outlive the block."""
+def process(
+    module: str, *arguments: str, env: Mapping[str, str], errors: int | IO[bytes] = subprocess.PIPE
+) -> Iterator[Any]:
+    """A Python process that does not outlive the block; its complaints go to `errors`."""
     running = subprocess.Popen(
         [sys.executable, '-m', module, *arguments],
         env=dict(env),
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=errors,
         text=True,
     )
     try:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import os
 import resource
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -18,7 +20,7 @@ from typing import Any
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
-from reid_ros.config import CameraConfig, Config, ModelConfig
+from reid_ros.config import CameraConfig, Config, ModelConfig, read
 from reid_ros.ros.diagnostics import percentiles_ms
 from reid_ros.ros.executors import executor_of
 from reid_ros.ros.node import ReidNode
@@ -42,6 +44,23 @@ def memory_mb() -> dict[str, float]:
     }
 
 
+def holdings() -> dict[str, float]:
+    """What this process holds: memory, MB; threads, files, Python's objects and blocks of memory.
+
+    Objects are those that the collector looks after; garbage counts, as it does in the field.
+    """
+    with open('/proc/self/status', encoding='ascii') as file:
+        fields = dict(line.split(':', 1) for line in file)
+    return {
+        **memory_mb(),
+        'threads': int(fields['Threads']),
+        'python_threads': threading.active_count(),
+        'files': len(os.listdir('/proc/self/fd')),
+        'objects': len(gc.get_objects()),
+        'blocks': sys.getallocatedblocks(),
+    }
+
+
 def cpu_s() -> float:
     """Processor time of this process, seconds."""
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -61,7 +80,7 @@ class Measurement:
         self._node, self._warm_s, self._sample_s = node, warm_s, sample_s
         self._executor = executor_of(node, node.get_parameter('executor').value)
 
-    def run(self, wait_s: float) -> dict[str, Any]:
+    def run(self, wait_s: float, silence_s: float = SILENCE_S) -> dict[str, Any]:
         """Until the publishers end; raises ReidError where none begins within wait_s."""
         end = time.monotonic() + wait_s
         while not self._received():
@@ -73,14 +92,14 @@ class Measurement:
             self._executor.spin_once(timeout_sec=0.1)
         # The last state in which images came is the end of what is measured.
         began = latest = self._state()
-        sampled = start
-        while time.monotonic() < latest[0] + SILENCE_S:
+        sampled, counted = start, 0
+        while time.monotonic() < latest[0] + silence_s:
             self._executor.spin_once(timeout_sec=0.1)
             now = time.monotonic()
             if self._received() > latest[1]:
                 latest = self._state()
-            if now > sampled + self._sample_s:
-                sampled = now
+            if now > sampled + self._sample_s and latest[1] > counted:
+                sampled, counted = now, latest[1]
                 self._sample(now - start)
         seconds, images, whole, receive = (b - a for a, b in zip(began, latest))
         return {
@@ -90,6 +109,7 @@ class Measurement:
             'cpu_ms_per_image': 1e3 * whole / max(images, 1),
             'cpu_share': whole / max(seconds, 1e-9),
             **memory_mb(),
+            **self._known(),
         }
 
     def _state(self) -> tuple[float, int, float, float]:
@@ -119,9 +139,18 @@ class Measurement:
             'latency_p95_ms': p95,
         }
 
+    def _known(self) -> dict[str, Any]:
+        """Who is known, and where the time goes."""
+        pipeline, worker = self._node.pipeline, self._node.worker
+        cost_s = dict(worker.cost_s) if worker else {}
+        return {
+            'persons': len(pipeline.gallery) if pipeline else 0,
+            'cost_ms': {stage: round(1e3 * seconds, 2) for stage, seconds in cost_s.items()},
+        }
+
     def _sample(self, seconds: float) -> None:
-        gc.collect()
-        _tell({'sample': {'seconds': seconds, **memory_mb(), **self._counts()}})
+        persons = self._known()['persons']
+        _tell({'sample': {'seconds': seconds, **holdings(), **self._counts(), 'persons': persons}})
 
 
 def _tell(values: dict[str, Any]) -> None:
@@ -132,27 +161,23 @@ def _tell(values: dict[str, Any]) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure one run."""
     parser = argparse.ArgumentParser(prog='reid_ros.ros.measure', description=__doc__)
-    parser.add_argument('cameras', nargs='+')
+    parser.add_argument('cameras', nargs='*')
+    parser.add_argument('--config', metavar='FILE', help='settings, instead of those below')
     parser.add_argument('--transport', default='raw', choices=('raw', 'compressed'))
     parser.add_argument('--detector', default='none', help='model; none only receives')
     parser.add_argument('--appearance', default='none')
     parser.add_argument('--warm', type=float, default=2.0)
     parser.add_argument('--sample', type=float, default=1e9)
     parser.add_argument('--wait', type=float, default=30.0)
+    parser.add_argument('--silence', type=float, default=SILENCE_S)
     args = parser.parse_args(arguments)
-    who = 'none' if args.detector == 'none' else 'model'
-    camera = CameraConfig(transport=args.transport, detections=who)
-    config = Config(
-        model=ModelConfig(detector=args.detector, appearance=args.appearance),
-        camera_names=tuple(args.cameras),
-        cameras=dict.fromkeys(args.cameras, camera),
-    )
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = ReidNode(config)
+    node = ReidNode(_settings(args))
     try:
         if not node.start():
             raise ReidError(node.problem)
-        _tell({'result': Measurement(node, args.warm, args.sample).run(args.wait)})
+        measurement = Measurement(node, args.warm, args.sample)
+        _tell({'result': measurement.run(args.wait, args.silence)})
     except ReidError as error:
         sys.stderr.write(f'{error}\n')
         return 2
@@ -162,6 +187,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         node.close()
         rclpy.try_shutdown()
     return 0
+
+
+def _settings(args: argparse.Namespace) -> Config:
+    if args.config:
+        return read(args.config)
+    who = 'none' if args.detector == 'none' else 'model'
+    camera = CameraConfig(transport=args.transport, detections=who)
+    return Config(
+        model=ModelConfig(detector=args.detector, appearance=args.appearance),
+        camera_names=tuple(args.cameras),
+        cameras=dict.fromkeys(args.cameras, camera),
+    )
 
 
 if __name__ == '__main__':
