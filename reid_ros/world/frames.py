@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -99,6 +99,7 @@ def frames(
     unlabelled: float = 0.25,
     least_visible: float = 0.2,
     base: Scenario = _BASE,
+    only: Container[int] | None = None,
 ) -> Iterator[SearchFrame]:
     """Images of `worlds` with everybody's boxes.
 
@@ -109,6 +110,7 @@ def frames(
         unlabelled: share of people who are boxed but have no identity.
         least_visible: of whom less is seen, there is no box.
         base: everything but the kind of place; its rate gives the number of images.
+        only: numbers of the worlds to draw; they are as among all. None = all.
 
     Raises:
         WorldError: a number out of range, or a scenario that does not fit its place.
@@ -117,14 +119,16 @@ def frames(
         if not 0 <= value <= 1:
             raise WorldError(f'{name}: {value} is outside 0 to 1')
     first = 0
-    for scene, world in enumerate(worlds(split, count, seed, base)):
-        rng = generator(split, 'search', seed, 'labelled', scene)
-        known = rng.random(len(world.people)) >= unlabelled
-        names = [camera.name for camera in world.cameras]
-        for shot in world.shots():
-            camera = first + names.index(shot.frame.camera)
-            yield _frame(shot, known, scene, camera, least_visible)
-        first += len(names)
+    for scene, scenario in enumerate(scenarios(split, count, seed, base)):
+        if only is None or scene in only:
+            world = _world(scenario, (seed * 1000 + scene) * _ATTEMPTS, split)
+            rng = generator(split, 'search', seed, 'labelled', scene)
+            known = rng.random(len(world.people)) >= unlabelled
+            names = [camera.name for camera in world.cameras]
+            for shot in world.shots():
+                camera = first + names.index(shot.frame.camera)
+                yield _frame(shot, known, scene, camera, least_visible)
+        first += scenario.cameras
 
 
 def _frame(shot: Shot, known: BoolArray, scene: int, camera: int, least: float) -> SearchFrame:
