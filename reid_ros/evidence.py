@@ -17,13 +17,15 @@ from scipy.optimize import linear_sum_assignment
 
 from reid_ros.calibration import Calibration, Condition, angles
 from reid_ros.gallery import Closeness
-from reid_ros.types import BoolArray, DoubleArray, FloatArray, IntArray
+from reid_ros.types import BoolArray, Candidates, DoubleArray, FloatArray, IntArray
 
 MARGIN = 3.0
 """The best person must be exp(3) = 20 times as likely as the second."""
 CHANGED = 0.05
 """Chance that somebody who comes back wears other clothes, and that a stranger wears the same."""
 ALIKE = 0.02
+LEAST_SCORE = 0.01
+"""Who is less likely is no candidate."""
 SMALLEST_GALLERY = 10
 """The share of p that one person gets is never more than a tenth, however few are known."""
 
@@ -81,6 +83,19 @@ class Scores:
         """Posterior 0 to 1 of one person against a stranger, with the share as the prior."""
         value = self.llr[row, column] + self.log_share[row, column]
         return float(1.0 / (1.0 + math.exp(-max(min(value, 700.0), -700.0))))
+
+    def best(self, most: int) -> Candidates:
+        """The likeliest persons of each track, at most so many, nobody below LEAST_SCORE."""
+        value = np.clip(self.llr + self.log_share, -700.0, 700.0)
+        likely = np.where(np.isfinite(self.llr), 1.0 / (1.0 + np.exp(-value)), 0.0)
+        persons = np.zeros((len(likely), most), np.uint32)
+        scores = np.zeros((len(likely), most), np.float32)
+        columns = np.argsort(-likely, axis=1, kind='stable')[:, :most]
+        values = np.take_along_axis(likely, columns, axis=1)
+        told = values >= LEAST_SCORE
+        persons[:, : columns.shape[1]] = np.where(told, self.persons[columns], 0)
+        scores[:, : columns.shape[1]] = np.where(told, values, 0.0)
+        return Candidates(persons, scores)
 
 
 @dataclass(frozen=True, slots=True)

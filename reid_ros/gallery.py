@@ -63,10 +63,15 @@ class Closeness:
 
 
 class Gallery:
-    """Persons with up to eight prototypes of their looks each, and as many of their gait."""
+    """Persons with up to eight prototypes of their looks each, and as many of their gait.
+
+    Attributes:
+        edition: rises whenever somebody comes, goes, is confirmed or named.
+    """
 
     def __init__(self) -> None:
         self.next_number = 1
+        self.edition = 0
         self.changed: set[int] = set()
         self.removed: set[int] = set()
         self._persons: dict[int, Person] = {}
@@ -125,6 +130,7 @@ class Gallery:
         self._numbers[slot] = person.number
         for known in self._known.values():
             known.empty(slot)
+        self.edition += 1
         self.changed.add(person.number)
         self.next_number = max(self.next_number, person.number + 1)
 
@@ -188,6 +194,7 @@ class Gallery:
     def confirm(self, number: int) -> None:
         """Turn a provisional person into a confirmed one."""
         self[number].confirmed = True
+        self.edition += 1
         self.changed.add(number)
 
     def name(self, number: int, name: str) -> None:
@@ -205,6 +212,7 @@ class Gallery:
                 )
         person.name = name
         person.confirmed = person.confirmed or bool(name)
+        self.edition += 1
         self.changed.add(number)
 
     def cannot_link(self, first: int, second: int) -> None:
@@ -261,6 +269,7 @@ class Gallery:
             self._numbers[slot] = self._numbers[last]
         for known in self._known.values():
             known.move(slot, last)
+        self.edition += 1
         self.changed.discard(number)
         self.removed.add(number)
 

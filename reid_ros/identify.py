@@ -12,10 +12,10 @@ from reid_ros.config import GalleryConfig, IdentityConfig
 from reid_ros.embed import LEARN_QUALITY
 from reid_ros.evidence import MARGIN, Match, matches
 from reid_ros.gallery import Gallery, Person
-from reid_ros.likeness import Likeness
+from reid_ros.likeness import Likeness, looks
 from reid_ros.scene import ODD, Observation, Scene, SeenTrack
 from reid_ros.topology import Topology
-from reid_ros.types import BoolArray, Event, EventKind, FloatArray, UInt32Array
+from reid_ros.types import BoolArray, Candidates, Event, EventKind, FloatArray, UInt32Array
 from reid_ros.walkers import KNOWN_VECTORS, LEARN_VECTORS, Walkers
 
 NS = 1_000_000_000
@@ -114,6 +114,12 @@ class Identifier:
         self.scene.forget(number)
         return Event('forgotten', number, stamp_ns)
 
+    def candidates(
+        self, camera: str, numbers: Sequence[int], stamp_ns: int, *, gait: bool = False
+    ) -> Candidates:
+        """Whom the tracks of one camera may be, by all that is known or by gait alone."""
+        return self._likeness.candidates(camera, numbers, stamp_ns, gait=gait)
+
     # -- who is it -----------------------------------------------------------------------------
 
     def _decide(self, camera: str, stamp_ns: int) -> None:
@@ -124,7 +130,7 @@ class Identifier:
         ready = [t for t in unbound if self._is_due(t)]
         found: dict[int, Match] = {}
         if ready and len(self.gallery):
-            result = self._likeness.of_tracks(ready, _looks(ready), stamp_ns)
+            result = self._likeness.of_tracks(ready, looks(ready), stamp_ns)
             for row, match in enumerate(matches(result, self.config.false_accept)):
                 found[ready[row].number] = match
                 if self._likeness.settled(result, match, self.config.false_accept, stamp_ns):
@@ -259,8 +265,8 @@ class Identifier:
 
     def _leave(self, track: SeenTrack, stamp_ns: int) -> None:
         """Split off a track that was swapped: it looks like another, or long unlike its person."""
-        looks = track.latest()[None] if track.recent else _looks([track])
-        found = self._likeness.of_tracks([track], looks, stamp_ns)
+        vectors = track.latest()[None] if track.recent else looks([track])
+        found = self._likeness.of_tracks([track], vectors, stamp_ns)
         own = self.gallery.columns[track.person]
         accepted = found.accepted(self.config.false_accept)[0]
         accepted[own] = False
@@ -383,15 +389,3 @@ class Identifier:
             np.array(walkers, np.uint32),
             np.array(sure, np.float32),
         )
-
-
-def _looks(tracks: Sequence[SeenTrack]) -> FloatArray:
-    """(m, d) mean vectors of the tracks' looks, nan where there is none."""
-    known = {row: track.mean() for row, track in enumerate(tracks) if track.total is not None}
-    length = len(next(iter(known.values()))) if known else 0
-    if len(known) == len(tracks):
-        return np.stack(list(known.values()))
-    result = np.full((len(tracks), length), np.nan, np.float32)
-    for row, vector in known.items():
-        result[row] = vector
-    return result

@@ -10,13 +10,15 @@ from reid_ros.calibration import Calibration
 from reid_ros.evidence import Evidence, Match, Scores, joined, scores
 from reid_ros.gallery import Gallery, Kind
 from reid_ros.scene import Scene, SeenTrack
-from reid_ros.types import DoubleArray, FloatArray
+from reid_ros.types import Candidates, DoubleArray, FloatArray
 
 NS = 1_000_000_000
 YOUNG_NS = 10 * NS
 """A person known for less may still turn out to be somebody else's second number."""
 HEAVIEST = 3.0
 """A prototype counts as at most this much when two persons are compared."""
+MOST = 5
+"""So many candidates are told of a track."""
 
 
 class Likeness:
@@ -136,6 +138,40 @@ class Likeness:
         strongest = np.abs(met).argmax(axis=0)
         return result.beside(met[strongest, np.arange(met.shape[1])][None])
 
+    def candidates(
+        self, camera: str, numbers: Sequence[int], stamp_ns: int, *, gait: bool = False
+    ) -> Candidates:
+        """The likeliest persons of each track of a camera.
+
+        Args:
+            camera: of the tracks.
+            numbers: of the tracks.
+            stamp_ns: the moment.
+            gait: by gait alone.
+        """
+        result = Candidates(
+            np.zeros((len(numbers), MOST), np.uint32), np.zeros((len(numbers), MOST), np.float32)
+        )
+        tracks, rows = [], []
+        for row, number in enumerate(numbers):
+            track = self._scene.track(camera, number)
+            if track is None:
+                continue
+            walked = track.walk.total is not None
+            if walked or (track.total is not None and not gait):
+                tracks.append(track)
+                rows.append(row)
+        if not tracks or not len(self._gallery):
+            return result
+        if gait:
+            found = self.of_walks(tracks, stamp_ns)
+        else:
+            found = self.of_tracks(tracks, looks(tracks), stamp_ns)
+        if found is not None:
+            best = found.best(MOST)
+            result.persons[rows], result.scores[rows] = best.persons, best.scores
+        return result
+
     def _means(self, number: int, kind: Kind, calibration: Calibration) -> Evidence | None:
         """(1, n) what one person's prototypes say of everybody; None where there are none."""
         prototypes = self._gallery.prototypes(number, kind)
@@ -173,3 +209,15 @@ class Likeness:
         young = stamp_ns - born_ns < YOUNG_NS
         enough = (likeness.nearly if young else likeness.accepted)(false_accept)
         return bool(enough[0, self._gallery.columns[second]])
+
+
+def looks(tracks: Sequence[SeenTrack]) -> FloatArray:
+    """(m, d) mean vectors of the tracks' looks, nan where there is none."""
+    known = {row: track.mean() for row, track in enumerate(tracks) if track.total is not None}
+    length = len(next(iter(known.values()))) if known else 0
+    if len(known) == len(tracks):
+        return np.stack(list(known.values()))
+    result = np.full((len(tracks), length), np.nan, np.float32)
+    for row, vector in known.items():
+        result[row] = vector
+    return result

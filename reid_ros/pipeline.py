@@ -20,7 +20,7 @@ from reid_ros.identify import Identifier, Identities
 from reid_ros.scene import Observation
 from reid_ros.sight import Clock, Sight, Walks
 from reid_ros.topology import Topology
-from reid_ros.types import Frame, Moment, Sightings
+from reid_ros.types import Candidates, Frame, Moment, Sightings
 
 NS = 1_000_000_000
 SAVE_PERIOD_NS = 5 * NS
@@ -244,6 +244,32 @@ class Pipeline:
                     self.gallery.changed.add(person.number)
             self._store.save(self.gallery)
             self.save_error = ''
+
+    def candidates(self, found: Sightings, *, gait: bool = False) -> Candidates:
+        """Whom the tracks that the last step found in a frame may be, row by row.
+
+        Compares them with everybody, so ask only where somebody wants to know.
+
+        Args:
+            found: of the frame.
+            gait: by gait alone.
+        """
+        numbers = found.tracks.tolist()
+        return self._identifier.candidates(found.camera, numbers, found.stamp_ns, gait=gait)
+
+    def reload(self) -> int:
+        """Forget everybody and read the file again; returns how many persons it holds.
+
+        Raises:
+            GalleryError: there is no file, or it is damaged.
+        """
+        if self._store is None:
+            raise GalleryError('gallery.path is empty: there is no file to load')
+        self._store.load(Gallery())  # a damaged file must not cost whom we know
+        self.clear()
+        self.gallery.clear()
+        self._store.load(self.gallery)
+        return len(self.gallery)
 
     def forget(self, number: int) -> None:
         """Forget one person, a named one too; `save` takes them out of the file.

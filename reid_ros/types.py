@@ -191,6 +191,24 @@ class Sightings:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidates:
+    """Whom the tracks of one frame may be, the likeliest first; made only where somebody asks.
+
+    Attributes:
+        persons: (n, k) uint32, 0 where there are no more.
+        scores: (n, k) float32, probability 0 to 1 that the track is that person and no stranger,
+            whatever it is that the others have.
+    """
+
+    persons: UInt32Array
+    scores: FloatArray
+
+    def __post_init__(self) -> None:
+        if self.persons.ndim != 2 or self.persons.shape != self.scores.shape:
+            raise ValueError(f'persons {self.persons.shape} and scores {self.scores.shape} differ')
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
     """A change in what is known about a person.
 

@@ -69,6 +69,12 @@ class ReidNode(Watching):
             eyes.base,
         )
 
+    def _look_after(self) -> None:
+        super()._look_after()
+        if self.pipeline is not None:
+            edition = self.pipeline.gallery.edition
+            self._outputs.vision.tell(edition, self.get_clock().now().to_msg())
+
     def _cleared(self) -> None:
         self._outputs.clear()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,13 +26,15 @@ from visualization_msgs.msg import MarkerArray
 from reid_ros.config import CameraConfig, Config
 from reid_ros.ground import Places, by_height, on_ground
 from reid_ros.lens import Lens
-from reid_ros.ros import picture, vision
+from reid_ros.ros import picture
 from reid_ros.ros.diagnostics import event_status
 from reid_ros.ros.frames import Standpoint
 from reid_ros.ros.markers import Markers, Standing
+from reid_ros.ros.people import People
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import sightings_table, table_to_cloud
 from reid_ros.ros.target import TargetTopics
+from reid_ros.ros.vision_topics import Ranked, VisionTopics
 from reid_ros.types import Frame, Moment, Sightings
 
 if TYPE_CHECKING:
@@ -65,24 +68,21 @@ class Outputs:
 
     def __init__(self, node: Node, cameras: Sequence[str]) -> None:
         self._node = node
-        self._vision = vision.messages() if vision.installed() else None
         self.events = self._publisher(DiagnosticArray, 'reid/events', 50)
         self._markers = self._publisher(MarkerArray, 'reid/people/markers')
         self._poses = self._publisher(PoseArray, 'reid/people/poses')
         self._embeddings = self._publisher(Float32MultiArray, 'reid/debug/embeddings')
         self._of: dict[str, dict[str, Any]] = {name: self._camera(name) for name in cameras}
-        self._info: Any = None
-        if self._vision:
-            self._info = self._publisher(
-                self._vision.VisionInfo, 'reid/vision_info', 1, latched=True
-            )
-        self._version = 0
+        self.vision = VisionTopics(self._publisher, cameras)
+        self._people = People()
         self.configure(Config())
 
     def configure(self, config: Config) -> None:
         """Take the settings of the next run."""
         self._config = config
         self._shown = Markers(config.person_height_m)
+        self._people = People()
+        self.vision.configure(config)
         self._lenses: dict[str, tuple[Any, tuple[int, int], Lens | None]] = {}
 
     def publish(
@@ -91,10 +91,22 @@ class Outputs:
         moment: Moment,
         target: TargetTopics,
         names: Mapping[int, str],
+        ranked: Ranked = MappingProxyType({}),
     ) -> None:
-        """Everything that one moment has to say."""
+        """Everything that one moment has to say.
+
+        Args:
+            shots: images of the moment.
+            moment: what was found in them.
+            target: is told, and published by itself.
+            names: of the persons.
+            ranked: whom the tracks may be, where somebody asked.
+        """
         for shot, found in zip(shots, moment.sightings):
-            self._tables(shot, found)
+            self._of[found.camera]['sightings'].publish(
+                table_to_cloud(sightings_table(found), shot.header)
+            )
+        self.vision.publish(shots, moment, ranked)
         places = [self._places(shot, found) for shot, found in zip(shots, moment.sightings)]
         standing = [self._standing(*group) for group in zip(shots, moment.sightings, places)]
         everybody = [one for group in standing for one in group]
@@ -104,6 +116,8 @@ class Outputs:
             self._markers.publish(markers)
         self._publish_poses(everybody)
         target.publish(shots, moment, names, places)
+        if shots and self.vision.people_wanted:
+            self._publish_people(shots, moment, target)
         if moment.events:
             self._publish_events(moment, shots, names)
         for shot, found in zip(shots, moment.sightings):
@@ -153,23 +167,20 @@ class Outputs:
         )
 
     def _camera(self, name: str) -> dict[str, Any]:
-        result = {
+        return {
             'sightings': self._publisher(PointCloud2, f'{name}/sightings'),
             'debug': self._publisher(Image, f'{name}/debug_image', 1),
             'debug_jpeg': self._publisher(CompressedImage, f'{name}/debug_image/compressed', 1),
         }
-        if self._vision:
-            kind = self._vision.Detection2DArray
-            result['tracks'] = self._publisher(kind, f'{name}/tracks')
-            result['identities'] = self._publisher(kind, f'{name}/identities')
-        return result
 
-    def _tables(self, shot: Shot, found: Sightings) -> None:
-        to = self._of[shot.frame.camera]
-        to['sightings'].publish(table_to_cloud(sightings_table(found), shot.header))
-        if self._vision:
-            to['tracks'].publish(vision.tracks(self._vision, shot.header, found))
-            to['identities'].publish(vision.identities(self._vision, shot.header, found))
+    def _publish_people(self, shots: Sequence[Shot], moment: Moment, target: TargetTopics) -> None:
+        """Where everybody is, once a camera is known to see the ground."""
+        frame, looks = self._config.target_frame, target.looks()
+        self._people.step(looks, frame, moment.events)
+        if any(look.places is not None and look.frame == frame for look in looks):
+            newest = max(shots, key=lambda shot: shot.frame.stamp_ns)
+            header = Header(stamp=newest.header.stamp, frame_id=frame)
+            self.vision.publish_people(header, self._people.at(newest.frame.stamp_ns))
 
     def _lens(self, shot: Shot) -> Lens | None:
         """Of the last CameraInfo, worked out once."""
@@ -246,11 +257,6 @@ class Outputs:
         )
         array.status = [event_status(event, names) for event in moment.events]
         self.events.publish(array)
-        if self._info is not None:
-            self._version += 1
-            header = Header(stamp=array.header.stamp)
-            path = self._config.gallery.path
-            self._info.publish(vision.info(self._vision, header, path, self._version))
 
     def _debug(self, shot: Shot, found: Sightings, names: Mapping[int, str], target: int) -> None:
         to = self._of[shot.frame.camera]

@@ -1,4 +1,4 @@
-"""The node's services: enable, reset_tracks, save_gallery, clear_gallery."""
+"""The node's services: enable, reset_tracks; save, load and clear the gallery."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Services:
         calls = {'reset_tracks': self._reset_tracks}
         if gallery:
             calls['save_gallery'] = self._save_gallery
+            calls['load_gallery'] = self._load_gallery
             calls['clear_gallery'] = self._clear_gallery
         for name, call in calls.items():
             node.create_service(Trigger, f'~/{name}', functools.partial(answer, call))
@@ -53,6 +54,12 @@ class Services:
         with self._node.exclusive():
             pipeline.save()
         return f'{len(pipeline.gallery)} persons saved to {path}'
+
+    def _load_gallery(self) -> str:
+        pipeline = self._configured()
+        with self._node.exclusive():
+            number = pipeline.reload()
+        return f'{number} persons loaded from {self._node.config.gallery.path}'
 
     def _clear_gallery(self) -> str:
         pipeline = self._configured()

@@ -73,6 +73,8 @@ class TargetTopics:
         self.frames = Frames(node)
         self._config = Config()
         self._latest: dict[str, tuple[float, _Glance]] = {}
+        self._glances: list[_Glance] = []
+        self._looks: list[Look] | None = None
         self._ways: dict[str, Whereabouts] = {}
         self._choice = self.target.choice
         self._stepped_s = 0.0
@@ -139,11 +141,12 @@ class TargetTopics:
             self._glance(shot, found, spots)
             for shot, found, spots in zip(shots, moment.sightings, rough)
         ]
+        self._glances, self._looks = glances, None
         for glance in glances:
             self._latest[glance.sightings.camera] = (self._stepped_s, glance)
         if self.config.mode == 'off':
             return
-        looks = [self._look(glance) for glance in glances]
+        looks = self.looks()
         now_s = self._clock.now().nanoseconds / NS
         aims = self.target.step(looks, moment.events, names, now_s)
         if self.target.choice != self._choice:
@@ -156,6 +159,12 @@ class TargetTopics:
             box = glance.sightings.boxes[aim.row]
             self._roi[glance.sightings.camera].publish(_roi(box, glance.height, glance.width))
         self._place(aims, glances, looks)
+
+    def looks(self) -> list[Look]:
+        """What the images of the last moment show, and where; worked out when it is asked for."""
+        if self._looks is None:
+            self._looks = [self._look(glance) for glance in self._glances]
+        return self._looks
 
     def nearest(self, within_s: float = 1.0) -> int:
         """The person who is nearest right now; 0 where that is not sure."""
@@ -221,7 +230,7 @@ class TargetTopics:
         estimate = self._ways[frame].at(glance.sightings.stamp_ns)
         if estimate is not None:
             header = Header(stamp=glance.header.stamp, frame_id=frame)
-            pose, covariance = _pose(estimate)
+            pose, covariance = ground_pose(estimate)
             self._say(header, pose, covariance)
             self.frames.tell(header, self.person, pose)
 
@@ -254,7 +263,7 @@ class TargetTopics:
         )
 
 
-def _pose(estimate: Estimate) -> tuple[Pose, Any]:
+def ground_pose(estimate: Estimate) -> tuple[Pose, Any]:
     """The pose of somebody on the ground, turned to where they go, and its (6, 6) covariance."""
     (x, y), (vx, vy) = estimate.position.tolist(), estimate.velocity.tolist()
     covariance = np.diag([0.0, 0.0, POSE_M**2] + [UNKNOWN_VARIANCE] * 3)

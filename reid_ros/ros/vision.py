@@ -1,6 +1,6 @@
-"""vision_msgs, where it is installed: tracks and identities out, detections in.
+"""vision_msgs, where it is installed: what its messages say, and detections in.
 
-Messages are of version 4 (Humble to Rolling): `bbox.center.position.x`,
+Messages are of version 4 (Humble to Lyrical: 4.2.0 changed no field): `bbox.center.position.x`,
 `results[].hypothesis.class_id`.
 """
 
@@ -13,7 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from reid_ros.types import Detections, ReidError, Sightings
+from reid_ros.types import (
+    AnyArray,
+    Candidates,
+    Detections,
+    ReidError,
+    Sightings,
+)
+
+WIDTH_M = 0.5
+"""Width of a person's box, metres."""
 
 
 class MissingMessagesError(ReidError):
@@ -61,10 +70,82 @@ def detections(message: Any, labels: Sequence[str]) -> Detections:
     )
 
 
+def tracks(msg: Any, header: Any, sightings: Sightings) -> Any:
+    """`<camera>/tracks`: id is `<camera>_<track>`, results[0] the class person."""
+    rows = []
+    for box, score, track in zip(sightings.boxes, sightings.scores, sightings.tracks):
+        row = _boxed(msg, header, box, f'{sightings.camera}_{track}')
+        row.results = [_hypothesis(msg, 'person', score)]
+        rows.append(row)
+    return msg.Detection2DArray(header=header, detections=rows)
+
+
+def identities(
+    msg: Any, header: Any, sightings: Sightings, candidates: Candidates | None = None
+) -> Any:
+    """`<camera>/identities`: id is the person's number, '' while undecided.
+
+    `results` are the candidates, the likeliest first; whoever the track is taken for comes before
+    them all. None: that person alone.
+    """
+    decided = sightings.persons, sightings.person_scores
+    return _persons(msg, header, sightings, *decided, candidates)
+
+
+def gaits(
+    msg: Any, header: Any, sightings: Sightings, candidates: Candidates | None = None
+) -> Any:
+    """`<camera>/gait`: as `<camera>/identities`, by how people walk alone."""
+    decided = sightings.gait_persons, sightings.gait_scores
+    return _persons(msg, header, sightings, *decided, candidates)
+
+
+def person(msg: Any, header: Any, number: int, score: float, pose: Any, height_m: float) -> Any:
+    """A Detection3D of somebody who stands on the ground.
+
+    Args:
+        number, score: who it is, and the probability.
+        pose: geometry_msgs/PoseWithCovariance of the middle of the body.
+        height_m: of the box.
+    """
+    row = msg.Detection3D(header=header, id=str(number))
+    row.results = [_hypothesis(msg, str(number), score)]
+    row.results[0].pose = pose
+    row.bbox.center = pose.pose
+    row.bbox.size.x = row.bbox.size.y = WIDTH_M
+    row.bbox.size.z = float(height_m)
+    return row
+
+
+def info(msg: Any, header: Any, location: str, version: int) -> Any:
+    """`vision_info`: where the persons are kept; the version rises when the gallery changes."""
+    return msg.VisionInfo(
+        header=header, method='reid_ros', database_location=location, database_version=version
+    )
+
+
+def _persons(
+    msg: Any,
+    header: Any,
+    sightings: Sightings,
+    persons: AnyArray,
+    scores: AnyArray,
+    candidates: Candidates | None,
+) -> Any:
+    rows = []
+    for i, (number, score) in enumerate(zip(persons.tolist(), scores.tolist())):
+        row = _boxed(msg, header, sightings.boxes[i], str(number) if number else '')
+        ranked = [(number, score)] if number else []
+        if candidates is not None:
+            others = zip(candidates.persons[i].tolist(), candidates.scores[i].tolist())
+            ranked += [(n, value) for n, value in others if n and n != number]
+        row.results = [_hypothesis(msg, str(n), value) for n, value in ranked]
+        rows.append(row)
+    return msg.Detection2DArray(header=header, detections=rows)
+
+
 def _boxed(msg: Any, header: Any, box: Sequence[float], ident: str) -> Any:
-    result = msg.Detection2D()
-    result.header = header
-    result.id = ident
+    result = msg.Detection2D(header=header, id=ident)
     x0, y0, x1, y1 = (float(v) for v in box)
     result.bbox.center.position.x = (x0 + x1) / 2
     result.bbox.center.position.y = (y0 + y1) / 2
@@ -76,43 +157,5 @@ def _boxed(msg: Any, header: Any, box: Sequence[float], ident: str) -> Any:
 def _hypothesis(msg: Any, name: str, score: float) -> Any:
     result = msg.ObjectHypothesisWithPose()
     result.hypothesis.class_id = name
-    result.hypothesis.score = float(score)
-    return result
-
-
-def tracks(msg: Any, header: Any, sightings: Sightings) -> Any:
-    """`<camera>/tracks`: id is `<camera>_<track>`, results[0] the class person."""
-    result = msg.Detection2DArray()
-    result.header = header
-    rows = []
-    for box, score, track in zip(sightings.boxes, sightings.scores, sightings.tracks):
-        row = _boxed(msg, header, box, f'{sightings.camera}_{track}')
-        row.results = [_hypothesis(msg, 'person', score)]
-        rows.append(row)
-    result.detections = rows
-    return result
-
-
-def identities(msg: Any, header: Any, sightings: Sightings) -> Any:
-    """`<camera>/identities`: id is the person's number, '' while undecided."""
-    result = msg.Detection2DArray()
-    result.header = header
-    rows = []
-    for box, person, score in zip(sightings.boxes, sightings.persons, sightings.person_scores):
-        number = int(person)
-        row = _boxed(msg, header, box, str(number) if number else '')
-        if number:
-            row.results = [_hypothesis(msg, str(number), score)]
-        rows.append(row)
-    result.detections = rows
-    return result
-
-
-def info(msg: Any, header: Any, location: str, version: int) -> Any:
-    """`vision_info`: where the persons are kept; the version rises when the gallery changes."""
-    result = msg.VisionInfo()
-    result.header = header
-    result.method = 'reid_ros'
-    result.database_location = location
-    result.database_version = version
+    result.hypothesis.score = min(max(float(score), 0.0), 1.0)
     return result

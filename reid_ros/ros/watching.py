@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reid_ros.config import Config
+from reid_ros.ros import vision
 from reid_ros.ros.eyes import Eyes, visible_images
 from reid_ros.ros.managed import Managed
 from reid_ros.ros.parameters import check
@@ -28,6 +29,8 @@ class Watching(Managed):
 
     def _check(self, config: Config) -> None:
         check(config, lambda: visible_images(self))
+        if any(config.cameras[name].detections == 'vision_msgs' for name in config.camera_names):
+            vision.messages()
 
     def _shut(self) -> None:
         if self.eyes is not None:

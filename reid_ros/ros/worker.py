@@ -145,7 +145,8 @@ class Worker(Watcher):
             moment = self._moment(shots)
             names = dict(self._pipeline.names())
             observations = self._pipeline.observations
-        self._outputs.publish(shots, moment, self._target, names)
+            ranked = self._outputs.vision.ranked(self._pipeline, moment)
+        self._outputs.publish(shots, moment, self._target, names, ranked)
         self._outputs.publish_embeddings(observations)
         return moment.cost_s
 
