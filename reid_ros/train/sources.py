@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from reid_ros.config import nearest
 from reid_ros.evaluate.retrieval import Protocol
 from reid_ros.train.clips import DataError, Joined, Source, Trial
 from reid_ros.train.folders import registry
+from reid_ros.train.named import known, scored_on
 from reid_ros.train.rendered import rendered
-from reid_ros.train.settings import DataConfig, SetConfig
+from reid_ros.train.settings import DataConfig
 
 WORLD = Protocol('world')
 """Everybody is searched among the tracklets of the other cameras."""
@@ -30,7 +29,7 @@ def learnt(data: DataConfig, tell: Tell = silent) -> Joined:
         DataError: a set that is not defined, cannot be read, is for scoring, or shows people who
             are scored; or no set at all.
     """
-    names = _known(data, data.train, 'data.train')
+    names = known(data, data.train, 'data.train')
     for name in names:
         _refuse_scored(data, name)
     return Joined([_learn(data, name, tell) for name in names])
@@ -42,16 +41,7 @@ def trials(data: DataConfig, names: Sequence[str], tell: Tell = silent) -> dict[
     Raises:
         DataError: a set that is not defined, or cannot be read.
     """
-    return {name: _trial(data, name, tell) for name in _known(data, names, 'data.sets')}
-
-
-def _known(data: DataConfig, names: Sequence[str], where: str) -> Sequence[str]:
-    for name in names:
-        if name not in data.sets:
-            defined = list(data.sets)
-            hint = nearest(name, defined) if defined else 'data.sets defines none'
-            raise DataError(f'{where}: no set is called {name!r}; {hint}')
-    return names
+    return {name: _trial(data, name, tell) for name in known(data, names, 'data.sets')}
 
 
 def _refuse_scored(data: DataConfig, name: str) -> None:
@@ -61,10 +51,7 @@ def _refuse_scored(data: DataConfig, name: str) -> None:
         raise DataError(
             f"data.train: {name!r} is of split 'test', which is scored once, at the end"
         )
-    for other in (*data.validation, *data.test):
-        scored = data.sets.get(other, spec)
-        if spec.layout == 'world' or _where(spec) != _where(scored):
-            continue
+    for other, scored in scored_on(data, name):
         halving = scored.split == 'validation' and (spec.held_out or scored.held_out)
         for field, matters in (
             ('fold', spec.layout == 'ilids_vid'), ('held_out', halving), ('seed', halving),
@@ -75,10 +62,6 @@ def _refuse_scored(data: DataConfig, name: str) -> None:
                     f'data.sets.{name}.{field}: is {mine}, but {theirs} in {other!r}, the same '
                     'data: people who are scored would be learnt; set both alike'
                 )
-
-
-def _where(spec: SetConfig) -> tuple[str, Path]:
-    return spec.layout, Path(spec.path).expanduser().resolve()
 
 
 def _learn(data: DataConfig, name: str, tell: Tell) -> Source:
