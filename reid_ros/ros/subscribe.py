@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection
 from typing import Any
 
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.node import Node
 from rclpy.qos import (
     DurabilityPolicy,
@@ -141,7 +143,7 @@ class Subscription:
             self._subscription = self._make(profile, kinds, incompatible_qos=self._on_misfit)
 
     def _make(self, profile: QoSProfile, kinds: list[Any], **events: Any) -> Any:
-        return self._node.create_subscription(
+        result = self._node.create_subscription(
             self._kind,
             self._topic,
             self._callback,
@@ -149,6 +151,9 @@ class Subscription:
             event_callbacks=SubscriptionEventCallbacks(use_default_callbacks=False, **events),
             qos_overriding_options=QoSOverridingOptions(kinds),
         )
+        for handler in result.event_handlers:
+            handler.take_data = functools.partial(_taken, handler.take_data)
+        return result
 
     def _close(self) -> None:
         if self._subscription is not None:
@@ -169,3 +174,14 @@ class Subscription:
 
     def _on_lost(self, event: Any) -> None:
         self.lost += event.total_count_change
+
+
+def _taken(take: Callable[[], Any]) -> Any:
+    """What an event says; nothing where its subscription was destroyed before it was looked at.
+
+    rclpy spares the executor that race for messages (ros2/rclpy#1150), but not for events.
+    """
+    try:
+        return take()
+    except _rclpy.InvalidHandle:
+        return None
