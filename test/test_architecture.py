@@ -55,6 +55,9 @@ ROOMS = {
     'silhouette': ('boxes', 'card', 'images', 'outline', 'types'),
     'background': ('boxes', 'silhouette', 'types'),
     'pace': ('types',),
+    # What is done and what is left out under load; pure, told the time by whoever asks.
+    'costs': (),
+    'budget': ('costs',),
     'gait': ('card', 'config', 'model', 'pace', 'silhouette', 'types'),
     'prototypes': ('types',),
     'gallery': ('prototypes', 'types'),
@@ -73,16 +76,16 @@ ROOMS = {
     ),
     # The order of it all; sight is the half of it that stands beside the cameras.
     'sight': (
-        'boxes', 'config', 'detect', 'embed', 'gait', 'ground', 'scene', 'silhouette', 'track',
-        'types',
+        'boxes', 'budget', 'config', 'detect', 'embed', 'gait', 'ground', 'scene', 'silhouette',
+        'track', 'types',
     ),
     'loading': (
         'background', 'calibration', 'card', 'colour', 'config', 'detect', 'embed', 'gait',
         'gallery_store', 'images', 'model', 'sight', 'silhouette', 'spot',
     ),
     'pipeline': (
-        'calibration', 'config', 'detect', 'embed', 'gallery', 'gallery_store', 'identify',
-        'loading', 'scene', 'sight', 'topology', 'types',
+        'budget', 'calibration', 'config', 'detect', 'embed', 'gallery', 'gallery_store',
+        'identify', 'loading', 'scene', 'sight', 'topology', 'types',
     ),
     # Sources, sinks, and the offline run that joins them to the pipeline.
     'replay': ('boxes', 'config', 'images', 'lens', 'moments', 'odometry', 'types'),
@@ -96,12 +99,16 @@ ROOMS = {
         'boxes', 'calibration', 'config', 'embed', 'pipeline', 'report', 'scene', 'topology',
         'types',
     ),
+    # Finds one person in footage, likewise.
+    'search': (
+        'calibration', 'evidence', 'pipeline', 'report', 'scene', 'types',
+    ),
     # A rendered world with known truth; it knows nothing of the runtime.
     'world': ('boxes', 'config', 'ego', 'images', 'lens', 'replay', 'types'),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
     'ros': (
-        'config', 'engine', 'follow', 'ground', 'lens', 'moments', 'odometry', 'pipeline',
-        'replay', 'scene', 'target', 'types', 'whereabouts', 'world',
+        'budget', 'config', 'engine', 'follow', 'ground', 'lens', 'moments', 'odometry',
+        'pipeline', 'replay', 'scene', 'target', 'types', 'whereabouts', 'world',
     ),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),

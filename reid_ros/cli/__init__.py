@@ -13,7 +13,7 @@ from reid_ros.types import ReidError
 # Each module has `add(verbs)`, which adds its parsers and sets `call`, a function of the parsed
 # arguments that returns the exit status. Heavy imports stay inside that function.
 VERBS = (
-    'demo', 'run', 'evaluate', 'world', 'bag', 'node', 'models', 'gallery', 'calibrate', 'doctor',
+    'demo', 'run', 'search', 'evaluate', 'world', 'bag', 'node', 'models', 'gallery', 'calibrate', 'doctor',
     'bench', 'train', 'prune', 'export',
 )  # fmt: skip
 

@@ -63,7 +63,7 @@ def _calibrate(args: argparse.Namespace) -> int:
         return _rendered(args)
     if not args.sources:
         raise ReidError('name footage to calibrate on, or give --rendered')
-    bags = [text for text in args.sources if _is_bag(text)]
+    bags = [text for text in args.sources if is_bag(text)]
     if bags and len(bags) < len(args.sources):
         raise ReidError('give either bags or videos: their clocks cannot be compared')
     sources: list[Source] = (
@@ -138,7 +138,8 @@ def _rendered(args: argparse.Namespace) -> int:
     return 0
 
 
-def _is_bag(text: str) -> bool:
+def is_bag(text: str) -> bool:
+    """Whether a source is a bag, by its name alone."""
     path = Path(text)
     return path.suffix in ('.mcap', '.db3') or (path / 'metadata.yaml').is_file()
 

@@ -88,3 +88,18 @@ i.flip{background:var(--ink);width:3px;border-radius:0}
 .scenes h3{display:block;margin:14px 0 6px}
 .scenes img{height:auto;width:325px;max-width:80vw}
 """
+
+SHEET = """
+.query{display:flex;gap:18px;align-items:flex-start;flex-wrap:wrap}
+.query>img{height:200px;border:3px solid var(--meter)}
+.query>div{flex:1;min-width:240px}
+.query p{margin:0 0 10px;overflow-wrap:anywhere}
+.query .warn{margin:12px 0 0}
+.sheet{display:grid;gap:16px 12px;grid-template-columns:repeat(auto-fill,minmax(132px,1fr))}
+.sheet figure{min-width:0}
+.sheet img{width:100%;height:220px;object-fit:contain;background:var(--ground)}
+.sheet figcaption{font-size:12px;overflow-wrap:anywhere}
+.sheet figcaption b{font-size:14px;color:var(--ink)}
+.sheet em{font-style:normal;color:var(--ink);float:right}
+.sheet .meter{display:inline-block;width:44%;min-width:0;margin:0 0 0 8px;padding:0}
+"""
