@@ -44,7 +44,7 @@ def test_a_world_goes_through_the_live_node_and_is_scored(domain, tmp_path):
 
 def test_a_node_that_cannot_start_is_told_with_its_own_words(domain, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        demo, 'parameters', lambda world, was=demo.parameters: was(world, 'nonsense')
+        demo, 'parameters', lambda world, search, was=demo.parameters: was(world, 'nonsense')
     )
     with pytest.raises(demo.DemoError, match='nobody subscribes') as error:
         demo.play(SMALL, 3, tmp_path, video=False)
@@ -57,6 +57,9 @@ def test_the_settings_of_the_demo_are_good_settings():
     assert made.camera_names == ('cam1',)
     assert made.cameras['cam1'].detections == 'table'
     assert made.late_frame_policy == 'process_all'
+    one_pass = build(Config, demo.parameters(World(SMALL, 3), 'search.onnx'))
+    assert one_pass.model.detector == one_pass.model.appearance == 'search.onnx'
+    assert one_pass.cameras['cam1'].detections == 'model'
 
 
 @pytest.mark.parametrize(
