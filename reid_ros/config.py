@@ -271,7 +271,12 @@ class Config:
         3.0, 'seconds without an image after which a camera counts as silent', 0.2, 3600.0
     )
     max_latency_s: float = setting(
-        0.3, 'seconds from stamp to result above which diagnostics warn', 0.01, 60.0, live=True
+        0.3,
+        'seconds from stamp to result that are kept under load, by giving up gait, then '
+        'embeddings, then images (drop_oldest only); diagnostics warn above it; 0 = no limit',
+        0.0,
+        60.0,
+        live=True,
     )
     max_future_s: float = setting(
         1.0,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,7 +14,7 @@ from reid_ros import boxes as geometry
 from reid_ros.card import Card
 from reid_ros.config import EmbedConfig
 from reid_ros.images import frames_batch, normalise
-from reid_ros.types import AnyArray, Detections, FloatArray, Frame, IntArray, Tracks
+from reid_ros.types import AnyArray, BoolArray, Detections, FloatArray, Frame, IntArray, Tracks
 
 NS = 1_000_000_000
 FIRST_CROPS = 8
@@ -81,12 +81,34 @@ def quality(
     return result
 
 
+NEW, HIDING, BETTER_NOW, YOUNG = 8.0, 4.0, 1.0, 2.0
+"""How urgent it is to look at a track that nobody looked at yet, that is about to be hidden, that
+shows itself better than ever, or that was looked at once, in periods for which another has waited.
+"""
+
+
 @dataclass(slots=True)
 class _Looked:
     count: int = 0
     best: float = 0.0
     near: bool = False
     last_ns: int = -(1 << 62)
+    waits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Tracks of one camera that are due for a vector.
+
+    Attributes:
+        rows: (k,) of the tracks.
+        urgency: (k,) float32, the higher the sooner.
+        fresh: (k,) bool, False where the same was asked for before, and not given.
+    """
+
+    rows: IntArray
+    urgency: FloatArray
+    fresh: BoolArray
 
 
 class Schedule:
@@ -100,6 +122,7 @@ class Schedule:
     def __init__(self, config: EmbedConfig) -> None:
         self._config = config
         self._looked: dict[int, _Looked] = {}
+        self._near: dict[int, bool] = {}
 
     def due(
         self,
@@ -109,35 +132,70 @@ class Schedule:
         cover: FloatArray | None = None,
     ) -> IntArray:
         """Rows of the tracks to embed now; they count as looked at."""
+        rows = self.wanted(tracks, qualities, stamp_ns, cover).rows
+        self.look(tracks, qualities, stamp_ns, rows)
+        return rows
+
+    def wanted(
+        self,
+        tracks: Tracks,
+        qualities: FloatArray,
+        stamp_ns: int,
+        cover: FloatArray | None = None,
+    ) -> Wanted:
+        """The tracks that are due; those that are not given to `look` stay due."""
         for number in tracks.ended.tolist():
             self._looked.pop(number, None)
         candidates = np.flatnonzero((qualities >= GATE) & tracks.confirmed)
-        if not len(candidates):
-            return candidates
-        share = geometry.cover(tracks.boxes) if cover is None else cover
-        most = share[candidates].max(axis=1)
-        crowded = (most > NEAR[0]) & (most < NEAR[1])
-        numbers = tracks.ids.tolist()
-        rows = []
-        for row, near in zip(candidates.tolist(), crowded.tolist()):
-            looked = self._looked.setdefault(numbers[row], _Looked())
-            value = float(qualities[row])
-            if self._is_due(looked, value, stamp_ns, near):
-                looked.count += 1
-                looked.best = max(looked.best, value)
-                looked.last_ns = stamp_ns
-                rows.append(row)
-        return np.array(rows, np.int64)
+        rows: list[int] = []
+        urgency: list[float] = []
+        fresh: list[bool] = []
+        self._near.clear()
+        if len(candidates):
+            share = geometry.cover(tracks.boxes) if cover is None else cover
+            most = share[candidates].max(axis=1)
+            crowded = (most > NEAR[0]) & (most < NEAR[1])
+            numbers = tracks.ids.tolist()
+            for row, near in zip(candidates.tolist(), crowded.tolist()):
+                looked = self._looked.setdefault(numbers[row], _Looked())
+                value = float(qualities[row])
+                if self._is_due(looked, value, stamp_ns, near):
+                    rows.append(row)
+                    urgency.append(self._urgency(looked, value, stamp_ns, near))
+                    fresh.append(not looked.waits)
+                    looked.waits = True
+                    self._near[row] = near
+                else:
+                    looked.near = near
+        return Wanted(
+            np.array(rows, np.int64), np.array(urgency, np.float32), np.array(fresh, np.bool_)
+        )
+
+    def look(self, tracks: Tracks, qualities: FloatArray, stamp_ns: int, rows: IntArray) -> None:
+        """Tracks that were just wanted get their vectors."""
+        for row in rows.tolist():
+            looked = self._looked[int(tracks.ids[row])]
+            looked.count += 1
+            looked.best = max(looked.best, float(qualities[row]))
+            looked.near, looked.last_ns, looked.waits = self._near[row], stamp_ns, False
 
     def _is_due(self, looked: _Looked, value: float, stamp_ns: int, near: bool) -> bool:
         waited_s = (stamp_ns - looked.last_ns) / NS
         if waited_s >= self._config.period_s:
-            looked.near = near
             return True
         hurry = looked.count < FIRST_CROPS or value > BETTER * looked.best
         hurry = hurry or (near and not looked.near)
-        looked.near = near
         return hurry and waited_s >= FIRST_PERIOD_S
+
+    def _urgency(self, looked: _Looked, value: float, stamp_ns: int, near: bool) -> float:
+        if not looked.count:
+            return NEW
+        result = (stamp_ns - looked.last_ns) / NS / max(self._config.period_s, FIRST_PERIOD_S)
+        if near and not looked.near:
+            result += HIDING
+        if value > BETTER * looked.best:
+            result += BETTER_NOW
+        return result + YOUNG * max(1.0 - looked.count / FIRST_CROPS, 0.0)
 
 
 class Encoder(Protocol):
@@ -194,19 +252,46 @@ class Glances:
         spent_s: seconds that calling it took.
     """
 
-    def __init__(self, frame: Frame, found: Detections, embedder: Embedder | None) -> None:
+    def __init__(
+        self,
+        frame: Frame,
+        found: Detections,
+        embedder: Embedder | None,
+        allowed: Callable[[int], int] | None = None,
+    ) -> None:
+        """Nothing was looked at yet.
+
+        Args:
+            frame: the image.
+            found: the detections in it.
+            embedder: makes the vectors; None where nobody does.
+            allowed: how many of so many may be made when called; None: all.
+        """
         self.frame, self.boxes = frame, found.boxes
+        self._allowed = allowed
         self.spent_s = 0.0
         self._embedder = embedder
         self._vectors = found.vectors
         self._has = np.full(len(found), found.vectors is not None, np.bool_)
 
     def __call__(self, rows: IntArray) -> FloatArray:
-        """(k, d) vectors of the detections in rows."""
+        """(k, d) vectors of the detections in rows; of NaN where that is not allowed."""
         start = time.perf_counter()
-        result = look_at(self._embedder, [self], [rows])[0]
+        some = rows
+        if self._allowed is not None:
+            some = self.missing(rows)
+            some = some[: self._allowed(len(some))] if len(some) else some
+        result = look_at(self._embedder, [self], [some])[0]
+        if self._allowed is not None:
+            result = self._with_gaps(rows)
         self.spent_s += time.perf_counter() - start
         return result
+
+    def _with_gaps(self, rows: IntArray) -> FloatArray:
+        if self._vectors is None and self._embedder is not None:
+            length = self._embedder.model.card.output.vector
+            self._vectors = np.full((len(self._has), length), np.nan, np.float32)
+        return self.known(rows)
 
     def missing(self, rows: IntArray) -> IntArray:
         """The rows that have no vector yet."""

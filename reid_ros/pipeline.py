@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 
 from reid_ros import __version__, loading
+from reid_ros.budget import Allowance
 from reid_ros.calibration import CAUTIOUS, Calibration
 from reid_ros.config import Config, ConfigError
 from reid_ros.detect import Detector
@@ -18,7 +19,8 @@ from reid_ros.gallery import Gallery, GalleryError
 from reid_ros.gallery_store import GalleryStore
 from reid_ros.identify import Identifier, Identities
 from reid_ros.scene import Observation
-from reid_ros.sight import Clock, Sight, Walks
+from reid_ros.sight import Clock as Stages
+from reid_ros.sight import Sight, Walks
 from reid_ros.topology import Topology
 from reid_ros.types import Candidates, Frame, Moment, Sightings
 
@@ -129,17 +131,21 @@ class Pipeline:
         """What makes vectors; None where nobody is recognised."""
         return self.sight.embedder
 
-    def step(self, frames: Sequence[Frame]) -> Moment:
+    def step(self, frames: Sequence[Frame], allowance: Allowance | None = None) -> Moment:
         """The people in frames of one moment, at most one frame per camera.
 
         A frame's stamp must not lie before the last one of its camera: call `reset_camera` where
         its clock jumped back.
 
+        Args:
+            frames: of one moment.
+            allowance: what may be done under load; None: everything, as a replay needs it.
+
         Raises:
             ValueError: two frames of one camera, or a stamp that runs backwards.
         """
-        clock = Clock()
-        observations = self.sight.observe(frames, clock)
+        clock = Stages()
+        observations = self.sight.observe(frames, clock, allowance)
         result = self.identify(observations, [frame.index for frame in frames])
         clock.lap('identify')
         return Moment(result.sightings, result.events, clock.laps)
@@ -160,13 +166,22 @@ class Pipeline:
             self._save_sometimes(max(seen.stamp_ns for seen in observations))
         return Moment(sightings, events)
 
-    def observe(self, frames: Sequence[Frame]) -> list[Observation]:
+    def observe(
+        self,
+        frames: Sequence[Frame],
+        clock: Stages | None = None,
+        allowance: Allowance | None = None,
+    ) -> list[Observation]:
         """The first half of `step`: tracks and vectors, but nobody is identified.
+
+        Args:
+            frames, allowance: see `step`.
+            clock: is told what each stage took.
 
         Raises:
             ValueError: two frames of one camera, or a stamp that runs backwards.
         """
-        return self.sight.observe(frames)
+        return self.sight.observe(frames, clock, allowance)
 
     def reset_camera(self, camera: str) -> None:
         """Forget the tracks of one camera: its clock jumped, or it is another camera now."""

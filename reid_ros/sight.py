@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 
 from reid_ros import boxes
+from reid_ros.budget import Allowance
 from reid_ros.config import Config, GaitConfig
 from reid_ros.detect import Detector
-from reid_ros.embed import Embedder, Glances, Schedule, look_at, quality
+from reid_ros.embed import Embedder, Glances, Schedule, Wanted, look_at, quality
 from reid_ros.gait import Gait, Seen
 from reid_ros.ground import Places, on_ground
 from reid_ros.scene import Observation
@@ -75,10 +77,19 @@ class Walks:
     shapes: Source
     gaits: Walking
 
-    def observe(self, frames: Sequence[Frame], tracked: Sequence[Tracks]) -> list[Gait | None]:
+    def observe(
+        self,
+        frames: Sequence[Frame],
+        tracked: Sequence[Tracks],
+        allowance: Allowance | None = None,
+    ) -> list[Gait | None]:
         """Of each frame, None where nobody looked: a batch of silhouettes, a batch of vectors."""
         due = [i for i, f in enumerate(frames) if self.gaits.is_due(f.camera, f.stamp_ns, f.ego)]
         rows = [np.flatnonzero(tracked[i].detection >= 0) for i in due]
+        if allowance is not None:
+            wanted = {frames[i].camera: len(r) for i, r in zip(due, rows)}
+            if not allowance.walks(wanted):
+                return [None] * len(frames)
         looked = self.shapes.look([(frames[i], tracked[i].boxes[r]) for i, r in zip(due, rows)])
         seen = [
             Seen(frames[i].camera, frames[i].stamp_ns, tracked[i], _spread(shapes, r, tracked[i]))
@@ -147,8 +158,18 @@ class Sight:
             known.schedule = Schedule(self.config.embed)
             known.last_ns = None
 
-    def observe(self, frames: Sequence[Frame], clock: Clock | None = None) -> list[Observation]:
+    def observe(
+        self,
+        frames: Sequence[Frame],
+        clock: Clock | None = None,
+        allowance: Allowance | None = None,
+    ) -> list[Observation]:
         """Tracks of one moment, and vectors of those that are due.
+
+        Args:
+            frames: at most one of each camera.
+            clock: is told what each stage took.
+            allowance: what may be done under load; None: everything.
 
         Raises:
             ValueError: two frames of one camera, or a stamp that runs backwards; no tracker has
@@ -158,15 +179,15 @@ class Sight:
         clock = clock or Clock()
         found = self._detect(frames)
         clock.lap('detect')
-        glances = [Glances(f, detections, self.embedder) for f, detections in zip(frames, found)]
+        glances = [self._glances(*all_, allowance) for all_ in zip(frames, found)]
         tracked = [self._track(*all_) for all_ in zip(frames, found, glances)]
         clock.lap('track')
-        observations = self._observed(frames, tracked, glances)
+        observations = self._observed(frames, tracked, glances, allowance)
         clock.lap('embed')
         clock.move(sum(glance.spent_s for glance in glances), 'track', 'embed')
         if self.walks is None:
             return observations
-        found_gait = self.walks.observe(frames, tracked)
+        found_gait = self.walks.observe(frames, tracked, allowance)
         observations = [replace(o, gait=gait) for o, gait in zip(observations, found_gait)]
         clock.lap('gait')
         return observations
@@ -192,6 +213,11 @@ class Sight:
         found = iter(self.detector.detect(own) if self.detector and own else ())
         return [next(found) if f.detections is None else f.detections for f in frames]
 
+    def _glances(self, frame: Frame, found: Detections, allowance: Allowance | None) -> Glances:
+        if allowance is None:
+            return Glances(frame, found, self.embedder)
+        return Glances(frame, found, self.embedder, partial(allowance.looks, frame.camera))
+
     def _track(self, frame: Frame, found: Detections, glance: Glances) -> Tracks:
         camera = self._cameras.get(frame.camera)
         if camera is None:
@@ -207,23 +233,31 @@ class Sight:
         )
 
     def _observed(
-        self, frames: Sequence[Frame], tracked: Sequence[Tracks], glances: Sequence[Glances]
+        self,
+        frames: Sequence[Frame],
+        tracked: Sequence[Tracks],
+        glances: Sequence[Glances],
+        allowance: Allowance | None,
     ) -> list[Observation]:
         """Vectors and qualities of the tracks that are due."""
-        rows: list[IntArray] = []
+        asked: list[Wanted] = []
         values: list[FloatArray] = []
         covers: list[FloatArray] = []
-        for frame, tracks, glance in zip(frames, tracked, glances):
+        for frame, tracks in zip(frames, tracked):
             height, width = frame.image.shape[:2]
             cover = boxes.cover(tracks.boxes)
             found = quality(tracks, width, height, self.config.embed.min_height_px, cover)
             schedule = self._cameras[frame.camera].schedule
-            due = schedule.due(tracks, found, frame.stamp_ns, cover)
-            if self.embedder is None and len(glance.missing(tracks.detection[due])):
-                due = due[:0]
+            asked.append(schedule.wanted(tracks, found, frame.stamp_ns, cover))
             covers.append(cover)
-            rows.append(due)
-            values.append(found[due])
+            values.append(found)
+        rows = _allowed(frames, tracked, glances, asked, allowance)
+        for i, (frame, tracks, glance) in enumerate(zip(frames, tracked, glances)):
+            schedule = self._cameras[frame.camera].schedule
+            schedule.look(tracks, values[i], frame.stamp_ns, rows[i])
+            if self.embedder is None and len(glance.missing(tracks.detection[rows[i]])):
+                rows[i] = rows[i][:0]
+            values[i] = values[i][rows[i]]
         wanted = [tracks.detection[due] for tracks, due in zip(tracked, rows)]
         vectors = look_at(self.embedder, glances, wanted)
         for frame, tracks, due, vector in zip(frames, tracked, rows, vectors):
@@ -233,6 +267,29 @@ class Sight:
             Observation(frame.camera, frame.stamp_ns, *rest)
             for frame, *rest in zip(frames, tracked, rows, vectors, values, covers, places)
         ]
+
+
+def _allowed(
+    frames: Sequence[Frame],
+    tracked: Sequence[Tracks],
+    glances: Sequence[Glances],
+    asked: Sequence[Wanted],
+    allowance: Allowance | None,
+) -> list[IntArray]:
+    """Of each frame the rows of the tracks that get a vector, of those that are due."""
+    if allowance is None:
+        return [one.rows for one in asked]
+    kept, crops = [], []
+    for frame, tracks, glance, one in zip(frames, tracked, glances, asked):
+        rows = tracks.detection[one.rows]
+        costly = np.isin(rows, glance.missing(rows))
+        kept.append(~costly)
+        urgent, fresh = one.urgency[costly].tolist(), one.fresh[costly].tolist()
+        crops += [(frame.camera, *rest) for rest in zip(urgent, fresh)]
+    granted = iter(allowance.crops(crops))
+    for mask in kept:
+        mask[~mask] = [next(granted) for _ in range(int((~mask).sum()))]
+    return [one.rows[mask] for one, mask in zip(asked, kept)]
 
 
 def _places(frame: Frame, tracks: Tracks) -> Places | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
+from reid_ros.budget import LEVELS, Budget
 from reid_ros.config import Config
 from reid_ros.types import Event, ReidError
 
@@ -84,7 +85,7 @@ def _wrong(camera: Camera, config: Config, lost: int, p95_ms: float) -> tuple[st
         warnings.append(camera.images.problem)
     if lost > 0.02 * (health.counts['received'] + lost) and lost > 5:
         warnings.append(OVERRUN_HINT if camera.images.reliable else LOST_HINT)
-    if p95_ms > 1e3 * config.max_latency_s:
+    if config.max_latency_s and p95_ms > 1e3 * config.max_latency_s:
         warnings.append(
             f'results come {p95_ms:.0f} ms after the image: lower max_rate_hz or take a '
             'smaller model'
@@ -104,6 +105,33 @@ def _wrong(camera: Camera, config: Config, lost: int, p95_ms: float) -> tuple[st
     return f'no image for {silent:.0f} s: the camera stopped; look at its driver', warnings
 
 
+def budget_facts(budget: Budget) -> Mapping[str, str]:
+    """What is given up now, and how much of the time each kind of work asks for."""
+    if not budget.limit_s:
+        return {'given_up': '', 'given_up_level': '0', 'given_up_reason': 'max_latency_s is 0'}
+    demand = budget.demand()
+    parts = ', '.join(f'{kind} {100 * share:.0f} %' for kind, share in demand.items())
+    total = 100 * sum(demand.values())
+    return {
+        'given_up': ', '.join(LEVELS[1 : budget.level + 1]),
+        'given_up_level': str(budget.level),
+        'given_up_reason': f'work asks for {total:.0f} % of the time: {parts}',
+    }
+
+
+def given_up(budget: Budget | None, camera: str) -> Mapping[str, Any]:
+    """Of one camera, the share of each kind of work that was given up, lately and in numbers."""
+    if budget is None:
+        return {}
+    counts = budget.counts(camera)
+    result: dict[str, Any] = {}
+    for kind, share in budget.shares(camera).items():
+        result[f'given_up_{kind}'] = share
+        for name in ('wanted', 'given_up'):
+            result[f'{kind}_{name}'] = counts.get(f'{kind}_{name}', 0)
+    return result
+
+
 def node_status(
     name: str, state: str, problem: str, facts: Mapping[str, Any], cost_s: Mapping[str, float]
 ) -> DiagnosticStatus:
@@ -117,6 +145,12 @@ def node_status(
         status.level, status.message = DiagnosticStatus.ERROR, problem
     elif fallbacks:
         status.level, status.message = DiagnosticStatus.WARN, '; '.join(fallbacks)
+    elif facts.get('given_up'):
+        status.level = DiagnosticStatus.WARN
+        status.message = (
+            f'under load: {facts["given_up"]} given up; {facts["given_up_reason"]}; lower '
+            'max_rate_hz, use fewer cameras or smaller models'
+        )
     else:
         status.level, status.message = DiagnosticStatus.OK, state
     return status

@@ -7,10 +7,11 @@ from typing import Any
 
 from rclpy.node import Node
 
+from reid_ros.budget import Budget
 from reid_ros.config import Config
 from reid_ros.ros.base import Base
 from reid_ros.ros.cameras import Camera
-from reid_ros.ros.diagnostics import advice, image_topics
+from reid_ros.ros.diagnostics import advice, given_up, image_topics, pairs
 from reid_ros.ros.intake import Arrival, Everything, Intake, Newest
 from reid_ros.ros.source import Source
 from reid_ros.types import ReidError
@@ -32,6 +33,7 @@ class Eyes:
         cameras: by name.
         intake: where images wait.
         base: what cameras with a mount ride on; None where there is no such camera.
+        budget: what is done in time; None where every image is processed, however long it takes.
 
     Raises:
         ReidError: messages that a camera needs are not installed.
@@ -46,6 +48,7 @@ class Eyes:
     ) -> None:
         self._node, self._config, self._enabled = node, config, enabled
         self._hinted = False
+        self.budget: Budget | None = None
         self.intake = self._waiting_room(config)
         self.cameras: dict[str, Source] = {}
         self.base: Base | None = None
@@ -79,7 +82,9 @@ class Eyes:
         result = []
         for camera in self.cameras.values():
             camera.tend()
-            result.append(camera.status(self._node.get_name(), config, now_s))
+            status = camera.status(self._node.get_name(), config, now_s)
+            status.values += pairs(given_up(self.budget, camera.name))
+            result.append(status)
         if self.base is not None:
             self.base.subscription.tend()
         self._hint(now_s)
@@ -88,7 +93,8 @@ class Eyes:
     def _waiting_room(self, config: Config) -> Intake:
         if config.late_frame_policy == 'process_all':
             return Everything(config.camera_names, config.queue_images, self._overflowed)
-        return Newest(self._dropped)
+        self.budget = Budget(config.camera_names, config.max_latency_s)
+        return Newest(self._dropped, self.budget, self._age_s)
 
     def _source(self, name: str, overrides: Collection[str]) -> Source:
         return Camera(self._node, name, self._config, self._accept, overrides)
@@ -99,6 +105,9 @@ class Eyes:
     def _accept(self, arrival: Arrival) -> None:
         if self._enabled():
             self.intake.put(arrival)
+
+    def _age_s(self, arrival: Arrival) -> float:
+        return (self._node.get_clock().now().nanoseconds - arrival.stamp_ns) * 1e-9
 
     def _dropped(self, camera: str) -> None:
         self.cameras[camera].health.count('dropped_by_policy')

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from rclpy.clock import Clock
 
+from reid_ros.budget import Allowance
 from reid_ros.config import Config, ConfigError
 from reid_ros.pipeline import Pipeline
+from reid_ros.ros import hri
 from reid_ros.ros.clocks import Asker
 from reid_ros.ros.intake import Arrival
 from reid_ros.ros.links import Links, visible_tables
@@ -78,7 +80,7 @@ class IdentityWorker(Worker):
             return dataclasses.replace(seen, tracks=dataclasses.replace(tracks, ended=ended))
         return seen
 
-    def _moment(self, shots: Sequence[Shot]) -> Moment:
+    def _moment(self, shots: Sequence[Shot], allowance: Allowance | None) -> Moment:
         observations = [self._seen.pop(shot.frame.camera) for shot in shots]
         return self._pipeline.identify(observations, [shot.frame.index for shot in shots])
 
@@ -94,6 +96,8 @@ class IdentityNode(ReidNode):
         load: makes the pipeline of a configuration.
     """
 
+    pictures = False
+
     def __init__(
         self,
         defaults: Config | None = None,
@@ -106,6 +110,7 @@ class IdentityNode(ReidNode):
         self._asker = Asker(self, self.steady)
 
     def _check(self, config: Config) -> None:
+        hri.check(config)
         if not config.camera_names:
             time.sleep(DISCOVERY_S)
             raise ConfigError(f'camera_names is empty; {visible_tables(self)}')

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from reid_ros.budget import Budget, Waiting
 from reid_ros.moments import WINDOW_NS, Moments
 from reid_ros.types import Detections
 
@@ -23,6 +25,7 @@ class Arrival:
         message: sensor_msgs/Image or CompressedImage.
         reset: the camera's tracks must be forgotten before this image.
         detections: people found by somebody else.
+        due_s: when its result is due, on the clock of the budget.
     """
 
     camera: str
@@ -30,6 +33,7 @@ class Arrival:
     message: Any
     reset: bool = False
     detections: Detections | None = None
+    due_s: float = math.inf
 
 
 class Intake(Protocol):
@@ -56,32 +60,63 @@ class Newest:
 
     Args:
         dropped: called with the camera of every image that is dropped.
+        budget: says which of the waiting images are taken, and which come too late; None: all.
+        age_s: seconds since the stamp of an image that comes in.
     """
 
-    def __init__(self, dropped: Callable[[str], None]) -> None:
-        self._slots: dict[str, Arrival] = {}
+    def __init__(
+        self,
+        dropped: Callable[[str], None],
+        budget: Budget | None = None,
+        age_s: Callable[[Arrival], float] = lambda arrival: 0.0,
+    ) -> None:
+        self._slots: dict[str, tuple[Arrival, Waiting | None]] = {}
+        self._reset: set[str] = set()
         self._changed = threading.Condition()
-        self._dropped = dropped
+        self._dropped, self._budget, self._age_s = dropped, budget, age_s
 
     def put(self, arrival: Arrival) -> None:
         """Replace what waits in the camera's slot."""
+        camera, waiting = arrival.camera, None
         with self._changed:
-            old = self._slots.get(arrival.camera)
-            if old is not None and old.reset:
+            if self._budget is not None:
+                waiting = self._budget.offered(camera, self._age_s(arrival))
+                arrival = dataclasses.replace(arrival, due_s=waiting.due_s)
+            old = self._drop(camera)
+            if camera in self._reset:
                 arrival = dataclasses.replace(arrival, reset=True)
-            self._slots[arrival.camera] = arrival
+                self._reset.discard(camera)
+            self._slots[camera] = arrival, waiting
             self._changed.notify()
-        if old is not None:
-            self._dropped(arrival.camera)
+        if old:
+            self._dropped(camera)
 
     def take(self, timeout_s: float) -> list[Arrival]:
-        """Every waiting image, earliest stamp first."""
+        """The waiting images that are used now, earliest stamp first."""
+        late: list[str] = []
         with self._changed:
             if not self._slots:
                 self._changed.wait(timeout_s)
-            result = sorted(self._slots.values(), key=lambda arrival: arrival.stamp_ns)
-            self._slots.clear()
-        return result
+            taken = list(self._slots)
+            if self._budget is not None:
+                waiting = [one for _, one in self._slots.values() if one is not None]
+                taken, late = self._budget.choose(waiting)
+            for camera in late:
+                self._drop(camera)
+            result = [self._slots.pop(camera)[0] for camera in taken]
+        for camera in late:
+            self._dropped(camera)
+        return sorted(result, key=lambda arrival: arrival.stamp_ns)
+
+    def _drop(self, camera: str) -> bool:
+        """Give up what waits, but not what it says of the camera; whether anything did."""
+        if camera not in self._slots:
+            return False
+        if self._slots.pop(camera)[0].reset:
+            self._reset.add(camera)
+        if self._budget is not None:
+            self._budget.dropped(camera)
+        return True
 
     def silent(self, camera: str) -> None:
         """Nobody waits for anybody here."""

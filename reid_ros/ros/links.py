@@ -125,7 +125,7 @@ class Link(Source):
             }
         )
         wrong, warnings = self._wrong(config), self.health.problems()
-        if p95 > 1e3 * config.max_latency_s:
+        if config.max_latency_s and p95 > 1e3 * config.max_latency_s:
             warnings.append(
                 f'results come {p95:.0f} ms after the image: see the costs that sight node and '
                 'identity node tell of, and the network between them'

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
+from reid_ros.config import Config
 from reid_ros.ros.intake import Arrival, Intake
 
 # Seconds between two looks at the stop flag while nothing comes.
@@ -39,6 +40,13 @@ class Loop:
     def start(self) -> None:
         """Begin to work."""
         self._running = self._pool.submit(self._run)
+
+    def configure(self, config: Config) -> None:
+        """Take over the settings that may change live."""
+
+    def facts(self) -> Mapping[str, str]:
+        """What diagnostics tell of the work."""
+        return {}
 
     def check(self) -> None:
         """Raise what ended the thread, if anything did: a silent death would look like health."""

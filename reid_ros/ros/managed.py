@@ -258,6 +258,8 @@ class Managed(LifecycleNode):  # type: ignore[misc]
         self._changed(self.config)
         with self.exclusive():
             self.pipeline.configure(self.config)
+            if self.worker is not None:
+                self.worker.configure(self.config)
 
     def _diagnose(self) -> None:
         now = time.monotonic()
@@ -267,6 +269,7 @@ class Managed(LifecycleNode):  # type: ignore[misc]
         problem = self.problem or (worker.problem if worker else '')
         facts = dict(pipeline.facts()) if pipeline else {}
         facts.update(self._facts())
+        facts.update(worker.facts() if worker else {})
         facts['enabled'] = str(self.enabled)
         cost = dict(worker.cost_s) if worker else {}
         array.status = [node_status(self.get_name(), self._state, problem, facts, cost)]

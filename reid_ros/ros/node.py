@@ -92,3 +92,4 @@ class ReidNode(Watching):
 def main(args: Sequence[str] | None = None, defaults: Config | None = None) -> int:
     """Run the node until SIGINT or SIGTERM."""
     return run(lambda: ReidNode(defaults), args)
+            eyes.budget,

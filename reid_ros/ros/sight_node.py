@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,8 +13,9 @@ from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import PointCloud2
 
+from reid_ros.budget import Allowance
 from reid_ros.config import Config, TopologyConfig
-from reid_ros.pipeline import Pipeline
+from reid_ros.pipeline import Pipeline, Stages
 from reid_ros.ros.clocks import Answerer
 from reid_ros.ros.eyes import Eyes
 from reid_ros.ros.loop import Loop
@@ -85,18 +85,19 @@ class SightWorker(Watcher):
     """
 
     def __init__(self, pipeline: Pipeline, eyes: Eyes, clock: Clock, tables: Tables) -> None:
-        super().__init__(pipeline, eyes.intake, eyes.cameras, clock, eyes.base)
+        super().__init__(pipeline, eyes.intake, eyes.cameras, clock, eyes.base, eyes.budget)
         self._tables = tables
         self._networks = networks(pipeline)
 
-    def _use(self, shots: Sequence[Shot]) -> Mapping[str, float]:
-        began = time.perf_counter()
+    def _use(self, shots: Sequence[Shot], allowance: Allowance | None) -> Mapping[str, float]:
         with self.lock:
-            observations = self._pipeline.observe([shot.frame for shot in shots])
-            seen = time.perf_counter()
+            clock = Stages()
+            frames = [shot.frame for shot in shots]
+            observations = self._pipeline.observe(frames, clock, allowance)
             for shot, observation in zip(shots, observations):
                 self._tables.publish(shot, observation, self._networks)
-        return {'observe': seen - began, 'publish': time.perf_counter() - seen}
+        clock.lap('publish')
+        return clock.laps
 
     def _forget(self, camera: str) -> None:
         super()._forget(camera)

@@ -8,10 +8,13 @@ from typing import Any
 
 from rclpy.clock import Clock
 
+from reid_ros.budget import Allowance, Budget
+from reid_ros.config import Config
 from reid_ros.pipeline import Pipeline
 from reid_ros.replay.encodings import EncodingError
 from reid_ros.ros.base import Base
 from reid_ros.ros.convert import pixels
+from reid_ros.ros.diagnostics import budget_facts
 from reid_ros.ros.intake import Arrival, Intake
 from reid_ros.ros.loop import Loop
 from reid_ros.ros.outputs import Outputs, Shot
@@ -29,6 +32,7 @@ class Watcher(Loop):
         cameras: by name.
         clock: the ROS clock, for the latency.
         base: what cameras with a mount ride on; None where there is no such camera.
+        budget: what may be done under load; None: everything.
     """
 
     def __init__(
@@ -38,8 +42,10 @@ class Watcher(Loop):
         cameras: Mapping[str, Source],
         clock: Clock,
         base: Base | None = None,
+        budget: Budget | None = None,
     ) -> None:
         super().__init__(intake)
+        self._budget = budget
         self._pipeline, self._cameras, self._clock, self._base = pipeline, cameras, clock, base
         self._index = dict.fromkeys(cameras, 0)
 
@@ -49,7 +55,16 @@ class Watcher(Loop):
             for name in self._index:
                 self._forget(name)
 
-    def _use(self, shots: Sequence[Shot]) -> Mapping[str, float]:
+    def configure(self, config: Config) -> None:
+        """Take over the settings that may change live."""
+        if self._budget is not None:
+            self._budget.limit_s = config.max_latency_s
+
+    def facts(self) -> Mapping[str, str]:
+        """What is given up under load, and why."""
+        return budget_facts(self._budget) if self._budget is not None else {}
+
+    def _use(self, shots: Sequence[Shot], allowance: Allowance | None) -> Mapping[str, float]:
         """Step the pipeline and publish; returns seconds by stage. May raise ReidError."""
         raise NotImplementedError
 
@@ -60,13 +75,16 @@ class Watcher(Loop):
     def _step(self, arrivals: list[Arrival]) -> None:
         if self._base is not None:
             self._base.expect({a.camera: a.stamp_ns for a in arrivals})
+        allowance = None
+        if self._budget is not None:
+            allowance = self._budget.begin({a.camera: a.due_s for a in arrivals})
         began = time.thread_time()
         shots = [shot for arrival in arrivals if (shot := self._shot(arrival)) is not None]
         self.decode_s += time.thread_time() - began
         if not shots:
             return
         try:
-            cost_s = self._use(shots)
+            cost_s = self._use(shots, allowance)
         except ReidError as error:
             self.problem = str(error)
             return
@@ -78,6 +96,8 @@ class Watcher(Loop):
             age_ns = now + camera.ahead_ns - shot.frame.stamp_ns
             camera.health.latencies.append(age_ns * 1e-9)
         self._spent(cost_s)
+        if allowance is not None:
+            allowance.done(cost_s)
 
     def _shot(self, arrival: Arrival) -> Shot | None:
         """The decoded image; None where it cannot be decoded, which is counted and told."""
@@ -122,7 +142,7 @@ class Worker(Watcher):
     """Images in, identities out.
 
     Args:
-        pipeline, intake, cameras, clock, base: see `Watcher`.
+        pipeline, intake, cameras, clock, base, budget: see `Watcher`.
         outputs: publishes the results.
         target: the person to follow.
     """
@@ -136,13 +156,14 @@ class Worker(Watcher):
         target: TargetTopics,
         clock: Clock,
         base: Base | None = None,
+        budget: Budget | None = None,
     ) -> None:
-        super().__init__(pipeline, intake, cameras, clock, base)
+        super().__init__(pipeline, intake, cameras, clock, base, budget)
         self._outputs, self._target = outputs, target
 
-    def _use(self, shots: Sequence[Shot]) -> Mapping[str, float]:
+    def _use(self, shots: Sequence[Shot], allowance: Allowance | None) -> Mapping[str, float]:
         with self.lock:
-            moment = self._moment(shots)
+            moment = self._moment(shots, allowance)
             names = dict(self._pipeline.names())
             observations = self._pipeline.observations
             ranked = self._outputs.vision.ranked(self._pipeline, moment)
@@ -150,6 +171,6 @@ class Worker(Watcher):
         self._outputs.publish_embeddings(observations)
         return moment.cost_s
 
-    def _moment(self, shots: Sequence[Shot]) -> Moment:
+    def _moment(self, shots: Sequence[Shot], allowance: Allowance | None) -> Moment:
         """Who is in the images; the lock is held."""
-        return self._pipeline.step([shot.frame for shot in shots])
+        return self._pipeline.step([shot.frame for shot in shots], allowance)
