@@ -15,6 +15,7 @@ from reid_ros.card import Card, CardError
 from reid_ros.config import Config, DetectConfig, build
 from reid_ros.decode import decoder
 from reid_ros.detect import Detector
+from reid_ros.doctor import probes
 from reid_ros.model import Model
 from reid_ros.pipeline import Pipeline
 from reid_ros.spot import Spotter
@@ -323,6 +324,12 @@ def test_one_vector_for_everybody_is_a_problem(tmp_path, capsys):
     networks.write(tmp_path, networks.search(input=size))
     assert cli.main(['models', 'check', str(path)]) == 2
     assert 'one vector for 2 people' in capsys.readouterr().out
+
+
+def test_the_doctor_takes_it_for_either(toy):
+    for kind in ('detector', 'appearance'):
+        facts = probes.network(str(toy), kind)
+        assert (facts['card'], facts['calibrated']) == ('toy', True)
 
 
 def folder_of(path, *moments):
