@@ -175,6 +175,13 @@ def _risen(spread: Spread) -> tuple[DoubleArray, DoubleArray]:
     return grid, np.maximum.accumulate(spread.log_density(grid))
 
 
+@functools.lru_cache(maxsize=64)
+def _shares(spread: Spread) -> tuple[DoubleArray, DoubleArray]:
+    """Angles, and the logarithm of the share below each: it is slow to work out."""
+    grid = np.arange(0.0, 180.0 + _STEP_DEG, _STEP_DEG)
+    return grid, np.log(np.maximum(spread.below(grid), 1e-300))
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """Angles of pairs of one person (genuine) and of two persons (impostor)."""
@@ -191,8 +198,7 @@ class Condition:
 
     def log_p(self, angles: AnyArray) -> DoubleArray:
         """Logarithm of the share of strangers that come at least this close."""
-        p = self.impostor.below(np.asarray(angles, np.float64))
-        result: DoubleArray = np.log(np.maximum(p, 1e-300))
+        result: DoubleArray = np.interp(np.asarray(angles, np.float64), *_shares(self.impostor))
         return result
 
 

@@ -24,6 +24,8 @@ MARGIN = 3.0
 CHANGED = 0.05
 """Chance that somebody who comes back wears other clothes, and that a stranger wears the same."""
 ALIKE = 0.02
+STRANGE_LLR = -100.0
+"""Evidence for somebody who is unlike at a glance."""
 LEAST_SCORE = 0.01
 """Who is less likely is no candidate."""
 SMALLEST_GALLERY = 10
@@ -140,6 +142,11 @@ class Evidence:
     def none(rows: int, persons: int) -> Evidence:
         """Where nothing is known."""
         return Evidence(np.full((rows, persons), np.nan), np.full((rows, persons), np.nan))
+
+    @staticmethod
+    def strange(persons: int) -> Evidence:
+        """(1, n) where everybody is so unlike that nobody looked closer."""
+        return Evidence(np.full((1, persons), STRANGE_LLR), np.zeros((1, persons)))
 
     def with_gait(self, gait: Evidence) -> Evidence:
         """What looks and gait say together; where gait says nothing of a track, looks alone.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -14,6 +15,8 @@ from reid_ros.types import FloatArray, IntArray
 
 Kind = Literal['look', 'gait']
 """What vectors are of."""
+LISTED = 20
+"""Most numbers in an error message."""
 
 
 @dataclass(slots=True)
@@ -67,6 +70,9 @@ class Gallery:
 
     Attributes:
         edition: rises whenever somebody comes, goes, is confirmed or named.
+        changed, removed: numbers of whom more is known than the file holds, and of whom less.
+        seen: numbers that were seen since the last whole saving.
+        names: of the persons that have one.
     """
 
     def __init__(self) -> None:
@@ -74,6 +80,8 @@ class Gallery:
         self.edition = 0
         self.changed: set[int] = set()
         self.removed: set[int] = set()
+        self.seen: set[int] = set()
+        self.names: dict[int, str] = {}
         self._persons: dict[int, Person] = {}
         self._slot: dict[int, int] = {}
         self._numbers = np.zeros(0, np.int64)
@@ -104,8 +112,12 @@ class Gallery:
         try:
             return self._persons[number]
         except KeyError:
-            known = ', '.join(map(str, self._persons)) or 'nobody'
-            raise GalleryError(f'there is no person {number}; the gallery holds {known}') from None
+            known = [str(n) for n in itertools.islice(self._persons, LISTED)] or ['nobody']
+            more = len(self._persons) - LISTED
+            rest = f' and {more} more' if more > 0 else ''
+            raise GalleryError(
+                f'there is no person {number}; the gallery holds {", ".join(known)}{rest}'
+            ) from None
 
     def born(self, stamp_ns: int) -> Person:
         """A new provisional person."""
@@ -128,6 +140,8 @@ class Gallery:
         self._persons[person.number] = person
         self._slot[person.number] = slot
         self._numbers[slot] = person.number
+        if person.name:
+            self.names[person.number] = person.name
         for known in self._known.values():
             known.empty(slot)
         self.edition += 1
@@ -177,7 +191,20 @@ class Gallery:
     ) -> Closeness:
         """How close (m, d) unit vectors, each seen by the camera of its row, are to everyone."""
         numbers = self.numbers
-        return Closeness(numbers, *self._known[kind].closeness(len(numbers), vectors, cameras))
+        everybody = slice(len(numbers))
+        return Closeness(numbers, *self._known[kind].closeness(everybody, vectors, cameras))
+
+    def likely(
+        self, vectors: FloatArray, cameras: Sequence[str], most: int, kind: Kind = 'look'
+    ) -> tuple[IntArray, Closeness]:
+        """As `closeness`, to those who are closest to the vectors' mean; at most so many.
+
+        Returns:
+            Their columns in what `closeness` answers, rising, and how close they are.
+        """
+        known, numbers = self._known[kind], self.numbers
+        columns = known.nearest(len(numbers), vectors.mean(axis=0), most)
+        return columns, Closeness(numbers[columns], *known.closeness(columns, vectors, cameras))
 
     def own_closeness(
         self,
@@ -204,13 +231,13 @@ class Gallery:
             GalleryError: nobody has the number, or somebody else has the name.
         """
         person = self[number]
-        for other in self:
-            if name and other.name == name and other is not person:
+        for other, taken in self.names.items():
+            if name and taken == name and other != number:
                 raise GalleryError(
-                    f'person {other.number} is already called {name!r}: merge the two, or choose '
-                    'another name'
+                    f'person {other} is already called {name!r}: merge the two, or choose another '
+                    'name'
                 )
-        person.name = name
+        self._call(person, name)
         person.confirmed = person.confirmed or bool(name)
         self.edition += 1
         self.changed.add(number)
@@ -243,7 +270,7 @@ class Gallery:
         person.born_ns = min(person.born_ns, other.born_ns)
         for camera, stamp in other.seen_ns.items():
             person.seen_ns[camera] = max(stamp, person.seen_ns.get(camera, stamp))
-        person.name = person.name or other.name
+        self._call(person, person.name or other.name)
         person.confirmed = person.confirmed or other.confirmed
         person.merged |= other.merged | {gone}
         for number in other.never:
@@ -270,6 +297,8 @@ class Gallery:
         for known in self._known.values():
             known.move(slot, last)
         self.edition += 1
+        self.names.pop(number, None)
+        self.seen.discard(number)
         self.changed.discard(number)
         self.removed.add(number)
 
@@ -279,6 +308,13 @@ class Gallery:
             self.forget(number)
         for known in self._known.values():
             known.length = 0
+
+    def _call(self, person: Person, name: str) -> None:
+        person.name = name
+        if name:
+            self.names[person.number] = name
+        else:
+            self.names.pop(person.number, None)
 
     def _grow(self, size: int) -> None:
         n = len(self._persons)

@@ -10,11 +10,13 @@ from reid_ros.calibration import Calibration
 from reid_ros.evidence import Evidence, Match, Scores, joined, scores
 from reid_ros.gallery import Gallery, Kind
 from reid_ros.scene import Scene, SeenTrack
-from reid_ros.types import Candidates, DoubleArray, FloatArray
+from reid_ros.types import BoolArray, Candidates, DoubleArray, FloatArray
 
 NS = 1_000_000_000
 YOUNG_NS = 10 * NS
 """A person known for less may still turn out to be somebody else's second number."""
+LIKELY = 300
+"""In a larger gallery, a person is compared only with so many: those who are most alike."""
 HEAVIEST = 3.0
 """A prototype counts as at most this much when two persons are compared."""
 MOST = 5
@@ -129,7 +131,7 @@ class Likeness:
         persons = self._gallery.numbers
         if looks is None:
             looks = Evidence.none(1, len(persons))
-        shut = np.array([not self._mergeable(number, n) for n in persons.tolist()])
+        shut = self._unmergeable(number)
         result = joined(persons, looks, shut[None], np.zeros(looks.llr.shape), gait)
         mine = [track for track in self._scene.visible() if track.person == number]
         if not mine:
@@ -180,14 +182,24 @@ class Likeness:
         vectors = np.stack([vector for _, _, vector in prototypes])
         cameras = [camera for camera, _, _ in prototypes]
         weights = np.array([min(weight, HEAVIEST) for _, weight, _ in prototypes])
-        return Evidence.mean(self._gallery.closeness(vectors, cameras, kind), calibration, weights)
+        if len(self._gallery) <= LIKELY:
+            found = self._gallery.closeness(vectors, cameras, kind)
+            return Evidence.mean(found, calibration, weights)
+        columns, found = self._gallery.likely(vectors, cameras, LIKELY, kind)
+        result = Evidence.strange(len(self._gallery))
+        some = Evidence.mean(found, calibration, weights)
+        result.llr[:, columns], result.log_p[:, columns] = some.llr, some.log_p
+        return result
 
-    def _mergeable(self, first: int, second: int) -> bool:
-        if first == second or second in self._gallery[first].never:
-            return False
-        if self._gallery[first].name and self._gallery[second].name:
-            return False
-        return not self._scene.side_by_side(first, second)
+    def _unmergeable(self, number: int) -> BoolArray:
+        """(n,) True where a person, in the gallery's order, is surely somebody else."""
+        columns, person = self._gallery.columns, self._gallery[number]
+        others = {number} | person.never | self._scene.elsewhere(number)
+        if person.name:
+            others |= self._gallery.names.keys()
+        result = np.zeros(len(columns), np.bool_)
+        result[[columns[other] for other in others if other in columns]] = True
+        return result
 
     def settled(self, found: Scores, match: Match, false_accept: float, stamp_ns: int) -> bool:
         """True where somebody fits and nobody else does, or only a second number of theirs."""

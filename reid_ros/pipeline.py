@@ -203,7 +203,7 @@ class Pipeline:
 
     def names(self) -> Mapping[int, str]:
         """Names of the persons that have one."""
-        return {person.number: person.name for person in self.gallery if person.name}
+        return self.gallery.names
 
     def facts(self) -> Mapping[str, str]:
         """What runs here, for diagnostics and reports."""
@@ -254,10 +254,9 @@ class Pipeline:
             GalleryError: it could not be written; everything is still in memory.
         """
         if self._store is not None:
-            for person in self.gallery:
-                if person.confirmed:
-                    self.gallery.changed.add(person.number)
+            self.gallery.changed |= self.gallery.seen
             self._store.save(self.gallery)
+            self.gallery.seen.clear()
             self.save_error = ''
 
     def candidates(self, found: Sightings, *, gait: bool = False) -> Candidates:
@@ -325,6 +324,7 @@ class Pipeline:
 
     def _save_sometimes(self, stamp_ns: int) -> None:
         if self._store is None:
+            self.gallery.removed.clear()  # there is nowhere to take them from
             return
         if self._saved_ns is None or stamp_ns < self._saved_ns:
             self._saved_ns = stamp_ns

@@ -110,22 +110,34 @@ class Prototypes:
             self._camera[slot, row] = self._camera_number(camera)
 
     def closeness(
-        self, n: int, vectors: FloatArray, cameras: Sequence[str]
+        self, slots: slice | IntArray, vectors: FloatArray, cameras: Sequence[str]
     ) -> tuple[FloatArray, FloatArray]:
-        """(m, n) best cosine of each of (m, d) vectors to the first n persons, nan where none.
+        """(m, n) best cosine of each of (m, d) vectors to the persons of n slots, nan where none.
 
         Two: to prototypes of the vector's own camera, and of other cameras.
         """
+        camera = self._camera[slots]
+        n = len(camera)
         if not n or not self.length or not vectors.shape[1]:
             nothing = np.full((len(vectors), n), np.nan, np.float32)
             return nothing, nothing
         self.expect(vectors.shape[1])
-        block = self._vectors[:n].reshape(n * PROTOTYPES, self.length)
+        block = self._vectors[slots].reshape(n * PROTOTYPES, self.length)
         cosines = (vectors @ block.T).reshape(len(vectors), n, PROTOTYPES)
         places = self._places(cameras)
-        own = self._camera[:n][None] == places[:, None, None]
-        other = (self._camera[:n] >= 0)[None] & ~own
+        own = camera[None] == places[:, None, None]
+        other = (camera >= 0)[None] & ~own
         return _best(cosines, own), _best(cosines, other)
+
+    def nearest(self, n: int, vector: FloatArray, most: int) -> IntArray:
+        """Slots of those of the first n persons who are closest to a vector, at most so many."""
+        block = self._vectors[:n].reshape(n * PROTOTYPES, self.length)
+        cosines = (block @ vector).reshape(n, PROTOTYPES)
+        best = np.where(self._camera[:n] >= 0, cosines, np.float32(-2.0)).max(axis=1)
+        if n <= most:
+            return np.arange(n)
+        result: IntArray = np.sort(np.argpartition(-best, most)[:most])
+        return result
 
     def own(
         self, slots: Sequence[int], vectors: FloatArray, cameras: Sequence[str]

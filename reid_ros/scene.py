@@ -108,6 +108,7 @@ class Scene:
             track.person, track.score = 0, 0.0
             return
         self._gallery[track.person].seen_ns[track.camera] = track.seen_ns
+        self._gallery.seen.add(track.person)
         places = self._places.setdefault(track.camera, {})
         place = places.get(track.person)
         if place is None:
@@ -208,6 +209,7 @@ class Scene:
         columns = self._gallery.columns
         result = np.zeros((len(tracks), len(columns)), np.bool_)
         holders = [t for t in self.visible() if self._holds(t, stamp_ns)]
+        too_far: dict[str, list[int]] = {}  # by camera: a large gallery takes its time
         for row, track in enumerate(tracks):
             for number in track.never:
                 if number in columns:
@@ -216,9 +218,10 @@ class Scene:
                 if holder is not track and not self._topology.overlap(holder.camera, track.camera):
                     result[row, columns[holder.person]] = True
             if self._topology.has_transits:
-                for person in self._gallery:
-                    if not self._walkable(person, track.camera, stamp_ns):
-                        result[row, columns[person.number]] = True
+                if track.camera not in too_far:
+                    away = self._out_of_reach(track.camera, stamp_ns)
+                    too_far[track.camera] = [columns[number] for number in away]
+                result[row, too_far[track.camera]] = True
         return result
 
     def meeting(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> DoubleArray:
@@ -257,19 +260,25 @@ class Scene:
         """Persons who cannot have walked to where a track began."""
         if not self._topology.has_transits:
             return set()
-        camera, begin_ns = track.camera, track.first_ns
-        return {p.number for p in self._gallery if not self._walkable(p, camera, begin_ns)}
+        return self._out_of_reach(track.camera, track.first_ns)
 
-    def side_by_side(self, first: int, second: int) -> bool:
-        """True where two persons are visible right now in places that one cannot share."""
-        mine = [t for t in self.visible() if t.person == first]
-        theirs = [t for t in self.visible() if t.person == second]
-        return any(
-            abs(a.seen_ns - b.seen_ns) < AT_ONCE_NS
-            and not self._topology.overlap(a.camera, b.camera)
-            for a in mine
-            for b in theirs
-        )
+    def _out_of_reach(self, camera: str, stamp_ns: int) -> set[int]:
+        return {p.number for p in self._gallery if not self._walkable(p, camera, stamp_ns)}
+
+    def elsewhere(self, number: int) -> set[int]:
+        """Persons who are visible right now in places where one person cannot be as well."""
+        seen = list(self.visible())
+        mine = [track for track in seen if track.person == number]
+        return {
+            other.person
+            for other in seen
+            if other.person not in (0, number)
+            and any(
+                abs(track.seen_ns - other.seen_ns) < AT_ONCE_NS
+                and not self._topology.overlap(track.camera, other.camera)
+                for track in mine
+            )
+        }
 
     def rivals(self, track: SeenTrack, number: int) -> list[SeenTrack]:
         """Tracks that hold a person whom another track claims, where both cannot; coasting too."""

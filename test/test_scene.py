@@ -239,10 +239,11 @@ def test_two_persons_are_side_by_side_where_one_cannot_be_in_both_places(overlap
     cast.see('yard', 1.0, [LEFT])
     cast.bind(1)
     cast.bind(2, 'yard')
-    assert cast.scene.side_by_side(1, 2) is apart
+    assert cast.scene.elsewhere(1) == ({2} if apart else set())
     cast.see('yard', 1.0, [LEFT, RIGHT])
     cast.bind(1, 'yard', 2)
-    assert cast.scene.side_by_side(1, 2)
+    assert cast.scene.elsewhere(1) == {2}
+    assert cast.scene.elsewhere(3) == set()
 
 
 # -- where people were ---------------------------------------------------------------------------
