@@ -105,9 +105,11 @@ ROOMS = {
     ),
     # A rendered world with known truth; it knows nothing of the runtime.
     'world': ('boxes', 'config', 'ego', 'images', 'lens', 'replay', 'types'),
+    # Pictures of people whom somebody else follows.
+    'crops': ('config', 'embed', 'scene', 'types'),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
     'ros': (
-        'budget', 'config', 'engine', 'follow', 'ground', 'lens', 'moments', 'odometry',
+        'budget', 'config', 'crops', 'engine', 'follow', 'ground', 'lens', 'moments', 'odometry',
         'pipeline', 'replay', 'scene', 'target', 'types', 'whereabouts', 'world',
     ),
     # Scores against truth: of saved runs, bags and arrays.

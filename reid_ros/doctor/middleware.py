@@ -44,9 +44,10 @@ class Extra:
 EXTRAS = (
     Extra(
         'vision_msgs',
-        'publishes <camera>/tracks and <camera>/identities, reads <camera>/detections',
-        'no <camera>/tracks, <camera>/identities and <camera>/detections; <camera>/sightings '
-        'carries the same',
+        'publishes <camera>/tracks, <camera>/identities, <camera>/gait, reid/people and '
+        'reid/vision_info, reads <camera>/detections',
+        'no <camera>/tracks, <camera>/identities, <camera>/gait, reid/people, reid/vision_info and '
+        '<camera>/detections; <camera>/sightings carries the boxes and persons',
     ),
     Extra(
         'cv_bridge',
@@ -58,10 +59,15 @@ EXTRAS = (
     Extra('launch_ros', 'starts the node', "no 'ros2 launch reid_ros ...'; 'reid_ros node' works"),
     Extra(
         'tf2_ros',
-        'broadcasts the target as person_<id>; finds cameras in TF (tf_timeout_s)',
+        'broadcasts the target as person_<id>, and bodies (hri.enabled); finds cameras in TF '
+        '(tf_timeout_s)',
         'no frame person_<id>; cameras that are to place people need a pose or a mount',
     ),
-    Extra('hri_msgs', '', ''),
+    Extra(
+        'hri_msgs',
+        'publishes bodies and candidate matches for ROS4HRI (hri.enabled)',
+        'no /humans: hri.enabled must stay false',
+    ),
 )
 
 

@@ -15,12 +15,13 @@ from rclpy.time import Time
 from std_msgs.msg import Header
 
 from reid_ros.lens import Pose, View, seen
+from reid_ros.ros.hri import PERSONS, others
 
 if TYPE_CHECKING:
     from reid_ros.ros.outputs import Shot
 
 # A person manager of ROS4HRI owns the frames of persons; ours would contradict it.
-PERSON_MANAGER = '/humans/persons/tracked'
+PERSON_MANAGER = f'{PERSONS}/tracked'
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,12 @@ class Frames:
 
     def tell(self, header: Header, person: int, pose: PoseMessage) -> None:
         """Broadcast the frame of a person, unless a person manager does."""
-        if not self.installed or self._node.count_publishers(PERSON_MANAGER):
+        if self.installed and not others(self._node, PERSON_MANAGER):
+            self.send(header, f'person_{person}', pose)
+
+    def send(self, header: Header, child: str, pose: PoseMessage) -> None:
+        """Broadcast a frame at a pose in the frame of the header."""
+        if not self.installed:
             return
         if self._broadcaster is None:
             self._broadcaster = self._tf2.TransformBroadcaster(self._node)
@@ -108,7 +114,7 @@ class Frames:
         self._broadcaster.sendTransform(
             TransformStamped(
                 header=header,
-                child_frame_id=f'person_{person}',
+                child_frame_id=child,
                 transform=Transform(
                     translation=Vector3(x=at.x, y=at.y, z=at.z), rotation=pose.orientation
                 ),

@@ -29,8 +29,9 @@ from reid_ros.lens import Lens
 from reid_ros.ros import picture
 from reid_ros.ros.diagnostics import event_status
 from reid_ros.ros.frames import Standpoint
+from reid_ros.ros.humans import BodyTopics
 from reid_ros.ros.markers import Markers, Standing
-from reid_ros.ros.people import People
+from reid_ros.ros.people import People, Spot
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.ros.table import sightings_table, table_to_cloud
 from reid_ros.ros.target import TargetTopics
@@ -64,6 +65,10 @@ class Outputs:
     Args:
         node: owns the publishers.
         cameras: names.
+
+    Attributes:
+        vision: what is published with vision_msgs.
+        bodies: what is published with hri_msgs; None where that is not asked for.
     """
 
     def __init__(self, node: Node, cameras: Sequence[str]) -> None:
@@ -74,6 +79,7 @@ class Outputs:
         self._embeddings = self._publisher(Float32MultiArray, 'reid/debug/embeddings')
         self._of: dict[str, dict[str, Any]] = {name: self._camera(name) for name in cameras}
         self.vision = VisionTopics(self._publisher, cameras)
+        self.bodies: BodyTopics | None = None
         self._people = People()
         self.configure(Config())
 
@@ -116,8 +122,9 @@ class Outputs:
             self._markers.publish(markers)
         self._publish_poses(everybody)
         target.publish(shots, moment, names, places)
-        if shots and self.vision.people_wanted:
-            self._publish_people(shots, moment, target)
+        spots = self._spots(shots, moment, target)
+        if self.bodies is not None:
+            self.bodies.publish(shots, moment, names, everybody, spots)
         if moment.events:
             self._publish_events(moment, shots, names)
         for shot, found in zip(shots, moment.sightings):
@@ -173,14 +180,22 @@ class Outputs:
             'debug_jpeg': self._publisher(CompressedImage, f'{name}/debug_image/compressed', 1),
         }
 
-    def _publish_people(self, shots: Sequence[Shot], moment: Moment, target: TargetTopics) -> None:
-        """Where everybody is, once a camera is known to see the ground."""
+    def _spots(
+        self, shots: Sequence[Shot], moment: Moment, target: TargetTopics
+    ) -> Sequence[Spot]:
+        """Where everybody is on the ground, where somebody wants to know; published, too."""
+        wanted = self.vision.people_wanted
+        if not shots or not (wanted or (self.bodies is not None and self.bodies.places_wanted)):
+            return ()
         frame, looks = self._config.target_frame, target.looks()
         self._people.step(looks, frame, moment.events)
-        if any(look.places is not None and look.frame == frame for look in looks):
-            newest = max(shots, key=lambda shot: shot.frame.stamp_ns)
+        newest = max(shots, key=lambda shot: shot.frame.stamp_ns)
+        spots = self._people.at(newest.frame.stamp_ns)
+        grounded = any(look.places is not None and look.frame == frame for look in looks)
+        if wanted and grounded:
             header = Header(stamp=newest.header.stamp, frame_id=frame)
-            self.vision.publish_people(header, self._people.at(newest.frame.stamp_ns))
+            self.vision.publish_people(header, spots)
+        return spots
 
     def _lens(self, shot: Shot) -> Lens | None:
         """Of the last CameraInfo, worked out once."""

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from reid_ros.ros.convert import byte_array
 from reid_ros.ros.markers import colour
-from reid_ros.types import Frame, Sightings, UInt8Array
+from reid_ros.types import ColourOrder, Frame, Sightings, UInt8Array
 
 JPEG_QUALITY = 80
 
@@ -34,10 +34,11 @@ def draw(frame: Frame, found: Sightings, names: Mapping[int, str], target: int) 
     return image
 
 
-def raw(header: Any, image: UInt8Array) -> Image:
-    """A bgr8 sensor_msgs/Image."""
+def raw(header: Any, image: UInt8Array, order: ColourOrder = 'bgr') -> Image:
+    """A bgr8 or rgb8 sensor_msgs/Image."""
     height, width = image.shape[:2]
-    message = Image(header=header, height=height, width=width, encoding='bgr8', step=3 * width)
+    message = Image(header=header, height=height, width=width, encoding=f'{order}8')
+    message.step = 3 * width
     message.data = byte_array(image)
     return message
 

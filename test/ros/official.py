@@ -13,7 +13,10 @@ from types import ModuleType
 
 import numpy as np
 from geometry_msgs.msg import Pose, PoseWithCovariance, Vector3
+from ros_builders import reid_node
 from std_msgs.msg import Header
+
+from reid_ros.ros.outputs import Outputs
 
 VISION_MSGS = {
     'Point2D': 'float64 x, float64 y',
@@ -233,3 +236,20 @@ class Recording:
         if not isinstance(subscription, str):
             return self._ended[1](subscription)
         return self.heard.pop(subscription, None) is not None
+
+
+def recorded(ros, monkeypatch, settings, *packages, **more):
+    """A node with packages 'installed', and what it publishes with them."""
+    for package in packages:
+        install(monkeypatch, package)
+    made = []
+    begin = Outputs.__init__
+
+    def hooked(self, node, *args, **values):
+        made.append(Recording(node))
+        begin(self, node, *args, **values)
+
+    monkeypatch.setattr(Outputs, '__init__', hooked)
+    node = reid_node(ros, settings, **more)
+    monkeypatch.setattr(Outputs, '__init__', begin)
+    return node, made[0]

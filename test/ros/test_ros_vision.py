@@ -6,7 +6,7 @@ from types import ModuleType
 import numpy as np
 import official
 import pytest
-from official import Recording, WrongFieldError, vision_msgs
+from official import Recording, WrongFieldError, recorded, vision_msgs
 from ros_builders import config, header, reid_node, sightings
 from sensor_msgs.msg import CameraInfo
 
@@ -214,23 +214,8 @@ def test_without_a_pose_of_a_camera_nobody_claims_to_know_where_people_are(stage
 # -- the node ------------------------------------------------------------------------------------
 
 
-def recorded(ros, monkeypatch, settings, package='vision_msgs'):
-    """The node with a package 'installed', and what it publishes with it."""
-    official.install(monkeypatch, package)
-    recordings = []
-    init = Outputs.__init__
-
-    def hooked(self, node, *args, **more):
-        recordings.append(Recording(node))
-        init(self, node, *args, **more)
-
-    monkeypatch.setattr(Outputs, '__init__', hooked)
-    node = reid_node(ros, settings)
-    return node, recordings[0]
-
-
 def test_vision_info_tells_late_comers_of_every_change_of_the_gallery(ros, monkeypatch):
-    node, recording = recorded(ros, monkeypatch, config('a'))
+    node, recording = recorded(ros, monkeypatch, config('a'), 'vision_msgs')
     info = recording.made['reid/vision_info']
     assert info.qos.durability.name == 'TRANSIENT_LOCAL'
     ros.spin_until(lambda: info.messages)
@@ -246,7 +231,7 @@ def test_vision_info_tells_late_comers_of_every_change_of_the_gallery(ros, monke
 
 
 def test_candidates_are_asked_for_only_where_somebody_listens(ros, monkeypatch):
-    node, recording = recorded(ros, monkeypatch, config('a'))
+    node, recording = recorded(ros, monkeypatch, config('a'), 'vision_msgs')
     asked = []
     empty = ranked([[(4, 0.5)]])
 
@@ -268,9 +253,8 @@ def test_detections_of_vision_msgs_are_joined_with_the_image_of_their_stamp(ros,
     from ros_builders import image
     from sensor_msgs.msg import Image, PointCloud2
 
-    node, recording = recorded(
-        ros, monkeypatch, config('a', camera=CameraConfig(detections='vision_msgs'))
-    )
+    settings = config('a', camera=CameraConfig(detections='vision_msgs'))
+    node, recording = recorded(ros, monkeypatch, settings, 'vision_msgs')
     rows = ros.heard(PointCloud2, '/a/sightings')
     images = ros.publisher(Image, 'a/image')
     ros.spin_until(images.get_subscription_count)
