@@ -23,6 +23,9 @@ LEAST = 0.8
 join a cast at the border to its neighbour."""
 # They sort or cut by score: near ties change places by rounding, so only their scores compare.
 _SELECTING = ('yolo_nms', 'efficient_nms', 'rtdetr_deploy', 'paddle_nms')
+_SEARCH = 'search'
+# How far a box may move by rounding, pixels, and the share of boxes that may fall out of the best.
+_MOVED_PX, _LOST = 2.0, 0.2
 _SMALL = 8
 _CHANGING, _LOOSER = 0.1, 5.0
 _WORDS = (
@@ -110,6 +113,11 @@ def differences(
         kind: what most of the arithmetic is in: float, half or int8.
     """
     limit = LIMITS[kind]
+    if card.output.decoder == _SEARCH:
+        return [
+            Difference('scores', _ranked(right[1], found[1]), limit),
+            Difference('vectors', _of_one_box(right, found), limit),
+        ]
     if card.output.decoder in _SELECTING:
         pairs = zip(probabilities(right, card), probabilities(found, card))
         return [Difference('scores', _ranked(a, b), limit) for a, b in pairs]
@@ -122,6 +130,29 @@ def _ranked(right: AnyArray, found: AnyArray) -> float:
     if right.shape != found.shape:
         return float('inf')
     return _error(*(np.sort(v.reshape(len(v), -1), axis=1) for v in (right, found)))
+
+
+def _of_one_box(right: Sequence[AnyArray], found: Sequence[AnyArray]) -> float:
+    """How far the vectors of the same boxes lie apart; infinite where too many boxes are others.
+
+    Args:
+        right, found: boxes (n, k, 4), scores (n, k) and vectors (n, k, d), in different orders.
+    """
+    if [a.shape for a in right[:3]] != [a.shape for a in found[:3]]:
+        return float('inf')
+    pairs: list[tuple[AnyArray, AnyArray]] = []
+    most = 0
+    for boxes, scores, vectors, boxes_b, vectors_b in zip(*right[:3], found[0], found[2]):
+        rows = np.flatnonzero(scores > 0.0)
+        most += len(rows)
+        apart = np.abs(boxes[rows, None].astype(np.float64) - boxes_b[None]).max(axis=2)
+        nearest = apart.argmin(axis=1)
+        same = apart[np.arange(len(rows)), nearest] <= _MOVED_PX
+        pairs.append((vectors[rows[same]], vectors_b[nearest[same]]))
+    first, second = (np.concatenate(side) for side in zip(*pairs))
+    if not most or len(first) < (1.0 - _LOST) * most:
+        return float('inf')
+    return _error(first, second)
 
 
 def _error(right: AnyArray, found: AnyArray) -> float:

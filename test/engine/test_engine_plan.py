@@ -3,6 +3,7 @@ import json
 
 import numpy as np
 import pytest
+from networks import search
 
 from reid_ros.card import Card
 from reid_ros.engine import plan, proof
@@ -184,6 +185,27 @@ def test_ties_that_change_places_pass_where_an_output_is_sorted_by_score():
     lower = right.copy()
     lower[..., 4] *= 0.5
     assert not told([right], [lower], **output)[0].passes
+
+
+def test_people_in_another_order_pass_with_their_own_vectors_only():
+    """A search network sorts by score: near ties change places, boxes and vectors with them."""
+    draw = np.random.default_rng(2)
+    corner = draw.uniform(0, 300, (2, 40, 2))
+    boxes = np.concatenate([corner, corner + [20, 60]], axis=2).astype(np.float32)
+    scores = np.tile(np.linspace(0.9, 0.1, 40), (2, 1)).astype(np.float32)
+    right = [boxes, scores, answers(3, 2, 40, 16)]
+    made = Card.of(search(output={'vector': 16}))
+
+    def passes(*found):
+        return [d.passes for d in proof.differences('bsv', right, found, made, 'half')]
+
+    order = np.r_[1, 0, 3, 2, 4:40]
+    swapped = [part[:, order] for part in right]
+    assert passes(*swapped) == [True, True]
+    assert passes(swapped[0] + 0.5, swapped[1], swapped[2] * 1.01) == [True, True]
+    assert passes(boxes, scores, right[2][:, order]) == [True, False], "others' vectors"
+    assert passes(boxes + 30, scores, right[2]) == [True, False], 'other boxes'
+    assert passes(boxes, scores * 0.5, right[2]) == [False, True]
 
 
 # What TensorRT 8.6, 10 and 11 said of real engines, cut to one layer each: NVIDIA/TensorRT#4020
