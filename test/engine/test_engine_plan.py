@@ -191,7 +191,7 @@ def test_people_in_another_order_pass_with_their_own_vectors_only():
     """A search network sorts by score: near ties change places, boxes and vectors with them."""
     draw = np.random.default_rng(2)
     corner = draw.uniform(0, 300, (2, 40, 2))
-    boxes = np.concatenate([corner, corner + [20, 60]], axis=2).astype(np.float32)
+    boxes = np.concatenate([corner, corner + np.array([20, 60])], axis=2).astype(np.float32)
     scores = np.tile(np.linspace(0.9, 0.1, 40), (2, 1)).astype(np.float32)
     right = [boxes, scores, answers(3, 2, 40, 16)]
     made = Card.of(search(output={'vector': 16}))
