@@ -139,6 +139,7 @@ def _persons(
         if candidates is not None:
             others = zip(candidates.persons[i].tolist(), candidates.scores[i].tolist())
             ranked += [(n, value) for n, value in others if n and n != number]
+            ranked = ranked[: candidates.persons.shape[1]]
         row.results = [_hypothesis(msg, str(n), value) for n, value in ranked]
         rows.append(row)
     return msg.Detection2DArray(header=header, detections=rows)

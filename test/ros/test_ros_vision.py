@@ -111,6 +111,13 @@ def test_identities_name_who_was_accepted_and_rank_who_else_it_may_be():
     assert told(vision.identities(vision_msgs, header(5), ROWS)) == [('3', [('3', 0.8)]), ('', [])]
 
 
+def test_who_was_accepted_takes_the_place_of_the_least_likely():
+    message = vision.identities(
+        vision_msgs, header(5), ROWS, ranked([[(9, 0.9), (4, 0.5)], [(4, 0.4), (9, 0.2)]])
+    )
+    assert told(message)[0] == ('3', [('3', 0.8), ('9', 0.9)])
+
+
 def test_gait_tells_of_gait_alone():
     rows = sightings('hall', (17, 3, BOX), (18, 0, BOX))
     rows.gait_persons[:], rows.gait_scores[:] = (5, 0), (0.6, 0.0)
