@@ -282,7 +282,7 @@ def read_as(
 
 
 def task(path: str | Path) -> str:
-    """What the recipe in a YAML file is for: '' = appearance, 'gait' or 'silhouette'.
+    """What the recipe in a YAML file is for: '' = appearance, 'gait', 'search', 'silhouette'.
 
     Raises:
         ConfigError: the file cannot be read.

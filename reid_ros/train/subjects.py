@@ -54,8 +54,12 @@ def subject_of(task: str) -> Subject:
         from reid_ros.train.gait.ablation import SUBJECT
 
         return SUBJECT
+    if task == 'search':
+        from reid_ros.train.search.ablation import SUBJECT as search
+
+        return search
     if task:
-        raise ConfigError(f'task: {task} has no studies; gait and appearance have')
+        raise ConfigError(f'task: {task} has no studies; gait, search and appearance have')
     return Subject(
         read=_read,
         teachers=lambda recipe: (

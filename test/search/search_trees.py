@@ -57,12 +57,13 @@ def prw(root, train=8, test=6):
             scipy.io.savemat(path, {variable: np.hstack([ids, boxes]).astype(float)})
             names[split].append(name)
             if split == 'test' and k < 3:
-                numbers = ' '.join(f'{value:.2f}' for value in boxes[0])
-                lines.append(f'3 {numbers} {name}')
+                for person, box in zip((3, 4), boxes):
+                    numbers = ' '.join(f'{value:.2f}' for value in box)
+                    lines.append(f'{person} {numbers} {name}')
     for split, found in names.items():
         scipy.io.savemat(root / f'frame_{split}.mat', {f'img_index_{split}': cells(found)})
     (root / 'query_info.txt').write_text('\n'.join(lines) + '\n')
-    (root / 'mini.txt').write_text(lines[1] + '\n')
+    (root / 'mini.txt').write_text(lines[2] + '\n')
     return root
 
 

@@ -63,7 +63,7 @@ def test_prw_is_searched_in_all_frames_but_the_querys_own_and_mini_by_its_list(r
     given = data(roots['prw'], 'prw')
     trial = sources.trials(given, ['b'])['b']
     where = trial.pictures.standing
-    assert where.people[trial.queries].tolist() == [3, 3, 3]
+    assert where.people[trial.queries].tolist() == [3, 4, 3, 4, 3, 4]
     own = where.pictures[trial.queries]
     assert [sorted({*range(6)} - {*one.tolist()}) for one in trial.gallery] == [[k] for k in own]
     others = replace(given.sets['b'], other_cameras=True)
@@ -196,8 +196,8 @@ def test_a_batch_is_the_same_at_any_time_and_every_picture_comes_once(roots):
 @pytest.fixture(scope='module')
 def rendered(tmp_path_factory):
     spec = SearchSetConfig(
-        worlds=1, people=4, at_once=1, seconds=12.0, rate_hz=0.5, camera_width=160,
-        camera_height=120, gallery=8, asked=2, unlabelled=0.34, seed=3,
+        worlds=1, people=4, at_once=1, seconds=20.0, rate_hz=0.5, camera_width=160,
+        camera_height=120, gallery=12, asked=2, unlabelled=0.34, seed=3,
     )  # fmt: skip
     return SearchDataConfig(
         sets={'w': spec}, train=('w',), cache=str(tmp_path_factory.mktemp('cache')), height=96,
@@ -233,7 +233,7 @@ def test_everybody_of_the_world_is_searched_in_a_gallery_that_holds_them(rendere
     for row, images in zip(trial.queries, trial.gallery):
         shown = where.pictures[where.people == where.people[row]]
         own = where.pictures[row]
-        assert len(images) == 8
+        assert len(images) == 12
         assert own not in images
         assert np.isin(shown[shown != own], images).all()
     large = replace(rendered.sets['w'], gallery=90)

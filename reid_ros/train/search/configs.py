@@ -82,6 +82,11 @@ class SearchDistilConfig:
         0.01, 'by which a box must be nearer than that of the teacher to be left alone', 0.0, 100.0
     )
 
+    @property
+    def used(self) -> bool:
+        """Whether anything is learnt of a teacher."""
+        return bool(self.teacher and self.dose and (self.hint or self.classes or self.box))
+
 
 @dataclass(frozen=True)
 class SearchTableConfig:
@@ -91,7 +96,13 @@ class SearchTableConfig:
     variant: str = setting(
         'mean',
         "'mean': the teacher's mean vector of each person, frozen; 'copied': its trained table, "
-        "frozen; 'updated': begins as 'mean' and follows the student",
-        choices=('mean', 'copied', 'updated'),
+        "frozen; 'updated': begins as 'mean' and follows the student; 'none': of the student "
+        'alone',
+        choices=('mean', 'copied', 'updated', 'none'),
     )
     store: str = setting('', "folder of stored tables; '' = beside the teacher")
+
+    @property
+    def used(self) -> bool:
+        """Whether anything is learnt of a teacher."""
+        return bool(self.teacher) and self.variant != 'none'

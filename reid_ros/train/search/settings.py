@@ -76,6 +76,10 @@ class SearchDataConfig:
     height: int = setting(240, 'of a picture in the network, pixels; a multiple of 16', 32, 4096)
     width: int = setting(320, 'of a picture in the network, pixels; a multiple of 16', 32, 4096)
     batch: int = setting(8, 'pictures of a batch', 1, 1000)
+    score: float = setting(
+        0.5, 'detections that are less sure are not searched, on validation and test', 0.0, 1.0
+    )
+    nms: float = setting(0.5, 'overlap above which the less sure of two detections goes', 0.0, 1.0)
     workers: int = setting(1, 'processes that prepare batches ahead; 0 = none', 0, 64)
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from reid_ros.config import nearest
 from reid_ros.train.clips import DataError
+from reid_ros.train.named import known, refuse_scored
 from reid_ros.train.search.data import cuhk_sysu, footage, prw, world
 from reid_ros.train.search.data.files import Files, Part, halves
 from reid_ros.train.search.data.pictures import Joined, Pictures, SearchTrial
@@ -37,9 +36,9 @@ def learnt(data: SearchDataConfig, tell: Tell = silent) -> Joined:
             are scored; or no set at all.
     """
     _refuse_size(data)
-    names = _known(data, data.train, 'data.train')
+    names = known(data, data.train, 'data.train')
     for name in names:
-        _refuse_scored(data, name)
+        refuse_scored(data, name)
     return Joined([_learn(data, name, tell) for name in names])
 
 
@@ -52,7 +51,7 @@ def trials(
         DataError: a set that is not defined, or cannot be read.
     """
     _refuse_size(data)
-    return {name: _trial(data, name, tell) for name in _known(data, names, 'data.sets')}
+    return {name: _trial(data, name, tell) for name in known(data, names, 'data.sets')}
 
 
 def labels(data: SearchDataConfig) -> list[dict[str, Any]]:
@@ -71,38 +70,6 @@ def _refuse_size(data: SearchDataConfig) -> None:
     for name in ('height', 'width'):
         if getattr(data, name) % CELLS:
             raise DataError(f'data.{name}: {getattr(data, name)} is no multiple of {CELLS}')
-
-
-def _known(data: SearchDataConfig, names: Sequence[str], where: str) -> Sequence[str]:
-    for name in names:
-        if name not in data.sets:
-            defined = list(data.sets)
-            hint = nearest(name, defined) if defined else 'data.sets defines none'
-            raise DataError(f'{where}: no set is called {name!r}; {hint}')
-    return names
-
-
-def _refuse_scored(data: SearchDataConfig, name: str) -> None:
-    """Raise DataError where a set to learn from shows people that another one scores."""
-    spec = data.sets[name]
-    if spec.split != 'train':
-        raise DataError(
-            f'data.train: {name!r} is of split {spec.split!r}; people of split train are learnt'
-        )
-    for other in (*data.validation, *data.test):
-        scored = data.sets.get(other, spec)
-        if spec.layout == WORLD or _where(spec) != _where(scored):
-            continue
-        mine = spec.held_out, spec.seed
-        if scored.split == 'validation' and mine != (scored.held_out, scored.seed):
-            raise DataError(
-                f'data.sets.{name}: held_out and seed are {mine}, but differ in {other!r}, the '
-                'same data: people who are scored would be learnt; set both alike'
-            )
-
-
-def _where(spec: SearchSetConfig) -> tuple[str, Path]:
-    return spec.layout, Path(spec.path).expanduser().resolve()
 
 
 def _train_part(spec: SearchSetConfig) -> Part:
