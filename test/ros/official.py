@@ -198,6 +198,14 @@ class Sent:
         return self.listeners
 
 
+class Heard:
+    """A subscription that hears what a test hands to it."""
+
+    def __init__(self, topic):
+        self.topic = topic
+        self.event_handlers = []
+
+
 class Recording:
     """Stands before a node: publishers and subscriptions of classes from above are recorded,
     because the middleware cannot send them; all others are the node's own."""
@@ -225,7 +233,7 @@ class Recording:
         if not self.ours(kind):
             return self._subscription(kind, topic, callback, qos, **more)
         self.heard[topic] = callback
-        return topic
+        return Heard(topic)
 
     def unpublish(self, publisher):
         if not isinstance(publisher, Sent):
@@ -233,9 +241,9 @@ class Recording:
         return self.made.pop(publisher.topic) is publisher
 
     def unsubscribe(self, subscription):
-        if not isinstance(subscription, str):
+        if not isinstance(subscription, Heard):
             return self._ended[1](subscription)
-        return self.heard.pop(subscription, None) is not None
+        return self.heard.pop(subscription.topic, None) is not None
 
 
 def recorded(ros, monkeypatch, settings, *packages, **more):
