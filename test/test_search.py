@@ -89,7 +89,7 @@ def test_the_person_is_found_in_both_cameras_with_when_and_where(tmp_path, seek)
     x0, y0, x1, y1 = (round(v) for v in hall_hit['best']['box'])
     shown = cv2.imread(str(hall / f'{hall_hit["best"]["index"]:03d}.png'))
     assert (shown[y0 + 20 : y1 - 20, x0 + 15 : x1 - 15] == RED[::-1]).all()
-    assert said.out.splitlines()[3] == '-- not sure: strangers may look so, too'
+    assert said.out.splitlines()[3] == '-- not sure, or somebody else'
     assert said.out.splitlines()[-1] == str(tmp_path / 'found' / 'hits.html')
 
 

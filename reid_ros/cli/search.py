@@ -206,7 +206,7 @@ def table(hits: Sequence[Hit]) -> str:
     rows += [
         (
             str(rank),
-            f'{min(hit.score, 0.995):.2f}' if hit.score < 0.995 else '>.99',
+            f'{hit.score:.2f}' if hit.score < 0.995 else '>.99',
             hit.camera,
             hit.span,
             str(hit.frames),
@@ -222,5 +222,5 @@ def table(hits: Sequence[Hit]) -> str:
     ]
     sure = sum(hit.sure for hit in hits)
     if sure < len(hits):
-        lines.insert(sure + 1, '-- not sure: strangers may look so, too')
+        lines.insert(sure + 1, '-- not sure, or somebody else')
     return '\n'.join(lines)

@@ -14,7 +14,7 @@ import numpy as np
 
 from reid_ros.report.files import whole
 from reid_ros.report.style import CSS, SHEET
-from reid_ros.report.timeline import FINE_NS, clock
+from reid_ros.report.timeline import clock
 from reid_ros.types import FloatArray, Frame, UInt8Array
 
 HEIGHT = 240  # pixels of a picture
@@ -62,10 +62,8 @@ class Hit:
     @property
     def span(self) -> str:
         """From when to when, counted from the camera's first frame."""
-        fine = self.last_ns - self.start_ns < FINE_NS
-        first, last = (
-            clock((ns - self.start_ns) / 1e9, fine) for ns in (self.first_ns, self.last_ns)
-        )
+        stamps = self.first_ns, self.last_ns
+        first, last = (clock((ns - self.start_ns) / 1e9, fine=True) for ns in stamps)
         return first if first == last else f'{first} to {last}'
 
     def as_json(self, rank: int) -> dict[str, Any]:
@@ -144,7 +142,7 @@ def write(path: Path, looked: Looked, hits: Sequence[Hit]) -> None:
         nobody = 'No track looks enough like the person.' if hits else 'No track was seen.'
         file.write(_group('Taken for the person', sure, nobody))
         if others:
-            file.write(_group('Not sure: strangers may look so, too', others, ''))
+            file.write(_group('Not sure, or somebody else', others, ''))
         ran = ''.join(
             f'<dt>{html.escape(name.replace("_", " "))}</dt><dd>{html.escape(value)}</dd>'
             for name, value in looked.facts.items()
