@@ -204,8 +204,20 @@ class Likeness:
     def settled(self, found: Scores, match: Match, false_accept: float, stamp_ns: int) -> bool:
         """True where somebody fits and nobody else does, or only a second number of theirs."""
         return match.column >= 0 and (
-            not match.ambiguous or self.one(found, match, false_accept, stamp_ns)
+            not match.ambiguous
+            or self._glimpsed(found, match)
+            or self.one(found, match, false_accept, stamp_ns)
         )
+
+    def _glimpsed(self, found: Scores, match: Match) -> bool:
+        """True where the second best was seen too shortly to be confirmed, and is not here.
+
+        Such numbers come from a track that showed two people at once; as long as they were kept,
+        the one of the two who is well known would not be recognised.
+        """
+        first, second = int(found.persons[match.column]), int(found.persons[match.rival])
+        known = self._gallery[first].confirmed and not self._gallery[second].confirmed
+        return known and all(track.person != second for track in self._scene.alive())
 
     def one(self, found: Scores, match: Match, false_accept: float, stamp_ns: int) -> bool:
         """True where the two best persons may well be one, so that their likeness is no doubt.

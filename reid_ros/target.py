@@ -12,6 +12,7 @@ import numpy as np
 
 from reid_ros.config import TargetConfig
 from reid_ros.ground import Places
+from reid_ros.standing import Standings
 from reid_ros.types import BoolArray, DoubleArray, Event, Sightings
 
 NS = 1_000_000_000
@@ -84,6 +85,7 @@ class _Claim:
         frame: that the spot is in.
         near, far: how many of its first places were in reach of the target, and how many not.
         trusted: whether it is believed to be the target; else it is too young, or elsewhere.
+        denied: whether another camera shows the target elsewhere and somebody else here.
     """
 
     since_ns: int
@@ -94,6 +96,7 @@ class _Claim:
     near: int = 0
     far: int = 0
     trusted: bool = False
+    denied: bool = False
 
     def apart(self, other: _Claim, elapsed_s: float) -> bool | None:
         """Whether nobody can have gone from one to the other; None where that is not known."""
@@ -197,6 +200,7 @@ class Target:
         self._claims: dict[Key, _Claim] = {}
         self._followed: dict[Key, _Claim] = {}  # what surely was the target a moment ago
         self._pending: tuple[int, int] | None = None  # a number to take over, and until when
+        self._standings = Standings()
 
     # -- whose number it is ----------------------------------------------------------------------
 
@@ -245,6 +249,8 @@ class Target:
     # -- where it surely is ----------------------------------------------------------------------
 
     def _aims(self, looks: Sequence[Look]) -> list[Aim]:
+        for look in looks:
+            self._standings.note(look.sightings, look.places, look.frame)
         if not self.person or self._pending is not None:
             return []
         borne: list[tuple[Aim, Key, _Claim]] = []
@@ -260,7 +266,7 @@ class Target:
                 borne.append((Aim(index[id(look)], row), key, self._claim(key, look, row)))
         aims = []
         for aim, key, claim in borne:
-            if self._believed(claim, denied):
+            if self._believed(claim, denied) and not claim.denied:
                 aims.append(aim)
                 self._followed[key] = dataclasses.replace(claim)
         if self._two_places():
@@ -278,6 +284,7 @@ class Target:
             claim.spot = look.places.positions[row, :2]
             claim.spread = float(np.sqrt(np.trace(look.places.covariances[row, :2, :2])))
             claim.frame = look.frame
+            claim.denied = self._standings.contradict(key[0], claim.spot, claim.frame, self.person)
             last = self._last()
             if last is not None and not claim.trusted and claim.near + claim.far < VOTES:
                 away = claim.apart(last, self._age(last.seen_ns) / NS)
@@ -338,6 +345,8 @@ class Target:
             self.state, self.reason = 'doubt', 'seen in two places at once'
         elif recent and not any(claim.trusted for claim in recent):
             self.state, self.reason = 'doubt', 'another track bears the number'
+        elif recent and all(claim.denied for claim in recent if claim.trusted):
+            self.state, self.reason = 'doubt', 'cameras disagree on who it is'
         elif self._sure_ns is None:
             self.state, self.reason = 'searching', ''
         elif self._age(self._sure_ns) > self._config.lost_timeout_s * NS or not any(

@@ -24,7 +24,8 @@ ROOMS = {
     'ground': ('lens', 'types'),
     'meeting': ('types',),
     # The one person whom a robot follows: who it is, where, and how fast to drive.
-    'target': ('config', 'ground', 'types'),
+    'standing': ('ground', 'types'),
+    'target': ('config', 'ground', 'standing', 'types'),
     'whereabouts': ('ground', 'lens', 'types'),
     'follow': ('config',),
     'ego': ('lens', 'types'),

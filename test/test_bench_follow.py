@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from reid_ros.bench.follow import Chase, chase_world
+from reid_ros.bench.following.chase import Chase, chase_world
 from reid_ros.bench.wireframe import figures
 from reid_ros.cli import main
 from reid_ros.follow import FollowConfig
@@ -44,12 +44,13 @@ def test_a_table_hides_legs_and_nobody_behind_the_camera_is_seen():
 def test_the_command_prints_a_row_and_writes_it(tmp_path, capsys):
     out = tmp_path / 'follow.json'
     arguments = ['--seeds', '3', '--seconds', '3', '--split', 'validation', '--quiet']
+    arguments += ['--rate', '5']
     assert main(['bench', 'follow', *arguments, '--out', str(out)]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split()[0] == 'seed'
-    assert row.split()[0] == '3'
+    assert head.split()[:2] == ['mode', 'seed']
+    assert row.split()[:2] == ['wire', '3']
     content = json.loads(out.read_text(encoding='utf-8'))
-    assert content['command'].endswith('--seconds 3 --split validation --seeds 3')
+    assert content['command'].endswith('--seconds 3 --split validation --rate 5 --seeds 3')
     assert content['rows'][0]['total'] > 0
 
 

@@ -306,6 +306,36 @@ def test_a_number_in_one_place_of_two_cameras_is_one_target():
     assert len(aims) == 2
 
 
+def test_a_track_that_another_camera_says_to_be_somebody_else_is_not_aimed_at():
+    """A tracker exchanged the target with a look-alike beside them; a second camera did not."""
+    scene = Scene()
+    here, beside = (2.0, 0.0), (2.0, 0.7)
+    right = ('a', [(1, 5, NEAR, here), (2, 6, NEAR, beside)], {})
+    for _ in range(20):
+        assert len(scene.moment(right, ('b', [(3, 5, NEAR, here), (4, 6, NEAR, beside)], {}))) == 2
+    for _ in range(10):
+        aims = scene.moment(right, ('b', [(3, 5, NEAR, beside), (4, 0, NEAR, here)], {}))
+        assert [(aim.image, aim.row) for aim in aims] == [(0, 0)]
+    assert scene.locked
+    # Said by images that come one by one, too.
+    assert scene.see('b', (3, 5, NEAR, beside), (4, 0, NEAR, here)) == []
+    assert scene.locked
+    # Nobody knows which of two cameras is right.
+    for _ in range(3):
+        assert scene.moment(right, ('b', [(3, 5, NEAR, beside), (4, 6, NEAR, here)], {})) == []
+    assert (scene.locked, scene.target.reason) == (False, 'cameras disagree on who it is')
+
+
+@pytest.mark.parametrize('other', [(2.0, 0.15), (2.0, 1.6), None])
+def test_whoever_stands_near_the_target_denies_nothing_where_places_agree(other):
+    """Two cameras see the target a little apart; another person is near, away, or not placed."""
+    scene = Scene()
+    for _ in range(20):
+        rows = [(1, 5, NEAR, (2.0, 0.3)), (2, 6, NEAR, other)]
+        aims = scene.moment(('a', rows, {}), ('b', [(3, 5, NEAR, (2.0, 0.0))], {}))
+    assert len(aims) == 2
+
+
 def test_a_number_that_leaps_to_another_body_is_not_followed():
     """Who was followed still stands there under another number: somebody must choose again."""
     scene = Scene()

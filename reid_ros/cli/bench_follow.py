@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
-import math
 import sys
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from reid_ros.bench.follow import Score
+    from reid_ros.bench.following.score import Score
+    from reid_ros.world.live import LiveWorld
 
 _ABOUT = """\
 A robot with a camera, two fixed cameras, eight people who come and go, two pairs of them in the
-same clothes: in a closed loop without images (true boxes disturbed as by a detector, vectors that
-tell who somebody is) the robot follows one who has a look-alike. Tracks, identities, the target,
-its place and the speeds are what the node runs; ways round furniture stand in for Nav2. Nobody
-steps aside for the robot.
+same clothes: in a closed loop the robot follows one who has a look-alike. Tracks, identities, the
+target, its place and the speeds are what the node runs. People give way to the robot, as to each
+other; furniture and people stop it.
+
+Without --pictures there are no images: true boxes disturbed as by a detector, and vectors that
+tell who somebody is. With it images are rendered and the shipped network makes the vectors. Ways
+round furniture stand in for Nav2.
 
 locked: share of the time that the target is half in view of a camera. wrong: share of the locked
-time in which the box aimed at was somebody else's. pushed: least distance at which the robot
-drove.
+time in which the box aimed at was somebody else's. returns: times the target came back after a
+second or more out of sight, and how many of them were locked within 3 s. pushed: least distance
+to the target at which the robot drove forward; nearest: least distance at all.
 """
 _HEAD = (
-    'seed  visible s  locked %  wrong %  returns in time  longest s  released  pushed m  error m'
+    '    mode  seed  visible s  locked %  wrong %  returns in time  longest s  released  '
+    'pushed m  nearest m  error m'
 )
 
 
@@ -39,6 +45,11 @@ def add(parts: Any) -> None:
     part.add_argument('--seeds', type=int, nargs='+', default=[101, 102, 103], metavar='N')
     part.add_argument('--seconds', type=float, default=180.0, help='of each world (180)')
     part.add_argument('--split', choices=('train', 'validation', 'test'), default='test')
+    part.add_argument('--pictures', action='store_true', help='render images, use the network')
+    part.add_argument('--rate', type=float, metavar='HZ', help='of each camera (10)')
+    part.add_argument(
+        '--video', metavar='FILE.mp4', help='what the robot saw and a map, of the first seed'
+    )
     part.add_argument('--out', metavar='FILE', help='JSON file for the rows')
     part.add_argument('--json', action='store_true')
     part.add_argument('--quiet', action='store_true', help='show no progress')
@@ -47,41 +58,61 @@ def add(parts: Any) -> None:
 
 def _follow(args: argparse.Namespace) -> int:
     from reid_ros import results
-    from reid_ros.bench.follow import STEP_S, Chase, chase_world
-    from reid_ros.progress import Progress
+    from reid_ros.bench.following.chase import chase_world
 
     results.commit()
-    scores = []
-    quiet = args.quiet or args.json
-    for seed in args.seeds:
-        chase = Chase(chase_world(seed, args.seconds, args.split))
-        steps = round(args.seconds / STEP_S)
-        shown = Progress(None if quiet else sys.stderr, steps, f'steps of seed {seed}')
-        scores.append(chase.run(shown.add))
-        shown.close()
+    mode = 'pictures' if args.pictures else 'wire'
+    rate = args.rate or 10.0
+    rows = []
     if not args.json:
         print(_HEAD)
-        for score in scores:
-            print(line(score))
-    rows = [
-        {key: None if value == math.inf else value for key, value in row.items()}
-        for row in map(dataclasses.asdict, scores)
-    ]
+    for seed in args.seeds:
+        world = chase_world(seed, args.seconds, args.split, rate_hz=rate)
+        began = time.process_time()
+        score = _run(world, mode, args, args.video if seed == args.seeds[0] else None)
+        rows.append({'mode': mode, **score.row(), 'cpu_s': round(time.process_time() - began)})
+        if not args.json:
+            print(line(mode, score), flush=True)
+        if args.out:
+            results.write(args.out, results.document(_command(args, rate), args.seeds, rows))
     if args.json:
         print(json.dumps(rows, indent=1))
-    if args.out:
-        command = f'reid_ros bench follow --seconds {args.seconds:g} --split {args.split} --seeds '
-        command += ' '.join(map(str, args.seeds))
-        results.write(args.out, results.document(command, args.seeds, rows))
     return 0
 
 
-def line(score: Score) -> str:
+def _run(world: LiveWorld, mode: str, args: argparse.Namespace, video: str | None) -> Score:
+    from reid_ros.bench.following.film import film
+    from reid_ros.progress import Progress
+
+    quiet = args.quiet or args.json
+    with film(None if video is None else Path(video), world) as show:
+        from reid_ros.bench.following.chase import Chase
+        from reid_ros.bench.following.eyes import Pictures, Wire
+        from reid_ros.bench.following.robot import STEP_S
+
+        eyes = Pictures(world) if mode == 'pictures' else Wire(world)
+        chase = Chase(world, eyes, show=show)
+        steps = round(world.scenario.seconds / STEP_S)
+        shown = Progress(None if quiet else sys.stderr, steps, f'steps of seed {world.seed}')
+        score = chase.run(shown.add)
+        shown.close()
+        return score
+
+
+def _command(args: argparse.Namespace, rate: float) -> str:
+    """What prints the same rows again."""
+    result = f'reid_ros bench follow --seconds {args.seconds:g} --split {args.split} '
+    result += '--pictures ' if args.pictures else ''
+    return f'{result}--rate {rate:g} --seeds {" ".join(map(str, args.seeds))}'
+
+
+def line(mode: str, score: Score) -> str:
     """One row of the table."""
     locked = 100 * score.right / max(score.visible, 1e-9)
     wrong = 100 * score.wrong / max(score.locked, 1e-9)
     return (
-        f'{score.seed:4d}  {score.visible:9.0f}  {locked:8.1f}  {wrong:7.2f}  '
+        f'{mode:>8}  {score.seed:4d}  {score.visible:9.0f}  {locked:8.1f}  {wrong:7.2f}  '
         f'{score.found:6d} of {score.returns:<6d}  {max(score.waits, default=0.0):9.1f}  '
-        f'{score.released:8d}  {score.pushed_m:8.2f}  {score.error_m:7.2f}'
+        f'{score.released:8d}  {score.pushed_m:8.2f}  {score.nearest_m:9.2f}  '
+        f'{score.error_m:7.2f}'
     )
