@@ -48,6 +48,12 @@ _ABOUT: dict[Kind, tuple[str, str, str]] = {
 """Under which keys the model of each kind stands."""
 
 
+LARGE = 16_000_000
+"""Bytes of a file from which on it takes long to write it anew: some 1,600 persons."""
+_TRACES = 'traces'
+"""Stands in `about` while traces of removed persons may be in the file."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModelId:
     """Which network made the vectors.
@@ -66,8 +72,8 @@ class ModelId:
 class GalleryStore:
     """One SQLite file, open for one process at a time.
 
-    WAL mode: a kill at any moment leaves the last saved state. Deleted vectors are overwritten
-    (`secure_delete`), and the log is emptied when the file is closed.
+    WAL mode: a kill at any moment leaves the last saved state. Of whoever is removed nothing stays
+    in any of its files once `save` returns; see `_wipe`.
     """
 
     def __init__(
@@ -86,6 +92,7 @@ class GalleryStore:
         """
         self.path = Path(path).expanduser()
         self._lock = -1
+        self._traces = False  # of persons who were removed since the file was last written anew
         self._next = 1  # the number after the highest that the file knows to be given
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,21 +189,27 @@ class GalleryStore:
         gallery.changed.clear()
         gallery.removed.clear()
 
-    def save(self, gallery: Gallery) -> None:
+    def save(self, gallery: Gallery, *, hurry: bool = False) -> None:
         """Write what changed since the last call, all of it or nothing.
 
         Provisional persons are not written: nobody has vouched for them.
+
+        Args:
+            gallery: what is known now.
+            hurry: leave the last traces of removed persons in a large file until later.
 
         Raises:
             GalleryError: the disk is full or the file went away; nothing is lost in memory.
         """
         kept = [n for n in sorted(gallery.changed) if n in gallery and gallery[n].confirmed]
         if not kept and not gallery.removed and gallery.next_number == self._next:
+            self._wipe(hurry)
             return
         try:
             self._db.execute('BEGIN IMMEDIATE')
-            for number in gallery.removed:
-                self._db.execute('DELETE FROM person WHERE number = ?', (number,))
+            if sum(map(self._delete, sorted(gallery.removed))):
+                self._db.execute(f"INSERT OR REPLACE INTO about VALUES ('{_TRACES}', '')")
+                self._traces = True
             for number in kept:
                 self._write(gallery, gallery[number])
             self._db.execute(
@@ -210,13 +223,53 @@ class GalleryStore:
         self._next = gallery.next_number
         gallery.changed.clear()
         gallery.removed.clear()
+        self._wipe(hurry)
+
+    def _delete(self, number: int) -> int:
+        return self._db.execute('DELETE FROM person WHERE number = ?', (number,)).rowcount
+
+    def _wipe(self, hurry: bool = False) -> None:
+        """Take what is left of removed persons out of the file and its log.
+
+        The log holds the pages as they were; `secure_delete` overwrites what is deleted, but not
+        what SQLite once copied from page to page (btree.c, rebuildPage). So the file is written
+        anew and the log is cut to nothing. A note in the file tells whoever opens it next, after a
+        crash too, that this is still to be done.
+
+        Raises:
+            GalleryError: the disk is full, or another program reads the file; it is tried again
+                with the next call of `save`, and when the file is opened.
+        """
+        if not self._traces:
+            return
+        try:
+            if hurry and self.path.stat().st_size > LARGE:
+                self._cut()
+                return
+            self._db.execute('VACUUM')
+            self._cut()
+            self._db.execute(f"DELETE FROM about WHERE key = '{_TRACES}'")
+        except (sqlite3.Error, OSError) as error:
+            raise GalleryError(
+                f'gallery {self.path}: removed persons are not known any more, but traces of them '
+                f'are still in the file ({error}): make room on the disk, end other programs that '
+                'read it, and save again'
+            ) from error
+        self._traces = False
+
+    def _cut(self) -> None:
+        """Bring the log into the file and leave nothing of it."""
+        busy, *_ = self._db.execute('PRAGMA wal_checkpoint(TRUNCATE)').fetchone()
+        if busy:
+            raise sqlite3.OperationalError('another program reads it')
 
     def close(self) -> None:
         """Empty the log and let the file go; may be called twice."""
         if self._lock < 0:
             return
-        with contextlib.suppress(sqlite3.Error):
-            self._db.execute('PRAGMA wal_checkpoint(TRUNCATE)')
+        with contextlib.suppress(sqlite3.Error, GalleryError):
+            self._wipe(hurry=True)
+            self._cut()
         self._abandon()
 
     def _write(self, gallery: Gallery, person: Person) -> None:
@@ -269,6 +322,9 @@ class GalleryStore:
             db.executescript(f'BEGIN; {_TABLES} {_GAIT} PRAGMA user_version = {VERSION}; COMMIT;')
         elif version < VERSION:
             db.executescript(f'BEGIN; {_GAIT} PRAGMA user_version = {VERSION}; COMMIT;')
+        found = db.execute('SELECT 1 FROM about WHERE key = ?', (_TRACES,)).fetchone()
+        self._traces = found is not None
+        self._wipe()
         if model is not None:
             self._claim(model, 'look')
         if gait is not None:
@@ -312,8 +368,8 @@ class GalleryStore:
             owner = os.read(lock, 20).decode(errors='replace').strip()
             os.close(lock)
             raise GalleryError(
-                f'gallery {self.path} is in use by process {owner or "unknown"}: stop it, or name '
-                'another file'
+                f'gallery {self.path} is in use by process {owner or "unknown"}: stop it, call a '
+                'service of the node (~/forget_target, ~/clear_gallery), or name another file'
             ) from None
         os.ftruncate(lock, 0)
         os.write(lock, str(os.getpid()).encode())

@@ -331,7 +331,7 @@ class Pipeline:
         if stamp_ns - self._saved_ns >= SAVE_PERIOD_NS:
             self._saved_ns = stamp_ns
             try:
-                self._store.save(self.gallery)
+                self._store.save(self.gallery, hurry=True)
                 self.save_error = ''
             except GalleryError as error:  # a full disk must not stop the robot; facts() tells
                 self.save_error = str(error)

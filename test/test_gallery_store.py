@@ -340,7 +340,7 @@ def test_a_gallery_in_use_is_refused_with_the_number_of_the_process(path):
         with pytest.raises(GalleryError, match=f'in use by process {os.getpid()}'):
             GalleryStore(path, MODEL)
         result = python(_OPEN, path)
-    assert f'in use by process {os.getpid()}: stop it, or name another file' in result.stdout
+    assert f'in use by process {os.getpid()}: stop it, call a service of the node' in result.stdout
     assert python(_OPEN, path).stdout == ''
 
 
@@ -427,7 +427,9 @@ def save_for_ever(fresh):
     round_ = max((p.born_ns for p in gallery), default=0)
     while True:
         round_ += 1
-        for number in [p.number for p in gallery][: draw.integers(0, 5)]:
+        # To wipe out traces takes many times as long as to save.
+        gone = draw.integers(1, 5) if draw.random() < 0.1 else 0
+        for number in [p.number for p in gallery][:gone]:
             gallery.forget(number)
         while len(gallery) < 15:
             number = gallery.born(0).number
@@ -451,7 +453,7 @@ for kill in range(kills):
     child = os.fork()
     if not child:
         save_for_ever(False)
-    time.sleep(random.uniform(0.0, 0.06))
+    time.sleep(random.uniform(0.0, 0.1))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     gallery = Gallery()
@@ -483,7 +485,7 @@ def test_a_kill_at_any_moment_leaves_one_whole_state(tmp_path, seed):
     assert result.returncode == 0, result.stderr
     count, last = map(int, result.stdout.split())
     assert count > 10
-    assert last > 20, 'the children hardly saved anything'
+    assert last > 10, 'the children hardly saved anything'
 
 
 def test_a_kill_leaves_what_was_saved_before(path):

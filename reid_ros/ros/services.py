@@ -65,6 +65,7 @@ class Services:
         pipeline = self._configured()
         with self._node.exclusive():
             number = pipeline.clear()
+            pipeline.save()
         return f'{number} persons forgotten'
 
     def _configured(self) -> Pipeline:

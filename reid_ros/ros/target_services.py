@@ -92,10 +92,19 @@ class TargetServices:
         return f'person {number} is the operator and is followed'
 
     def _forget(self) -> str:
-        """The target, or the operator, leaves memory and gallery for good."""
+        """The target, seen or not, or else the operator leaves memory and gallery for good."""
         pipeline = self._pipeline()
+        wanted = self._node.parameters.config().target
         with self._node.exclusive():
-            number = self._topics.person or chosen(OPERATOR, pipeline.names())
+            number = self._topics.person
+            if not number and wanted.mode == 'id':
+                number = chosen(wanted.person_id, pipeline.names())
+                if number not in pipeline.gallery:
+                    raise ReidError(
+                        f'nobody in the gallery is {wanted.person_id!r} (target.person_id): '
+                        'nobody to forget'
+                    )
+            number = number or chosen(OPERATOR, pipeline.names())
             if not number or number not in pipeline.gallery:
                 raise ReidError('nobody is followed and there is no operator: nobody to forget')
             pipeline.forget(number)
