@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reid_ros.cli import gait, silhouette
+from reid_ros.cli import gait, searcher, silhouette
 from reid_ros.cli.arguments import number
 from reid_ros.types import ReidError
 
@@ -33,6 +33,8 @@ fp32 on the people of data.validation; a precision that loses too much is refuse
   reid_ros export out/train/student --out appearance.onnx --precision int8
   reid_ros models check appearance.onnx
 """
+DRAWN = {'gait': 'walks', 'search': 'pictures'}
+"""What is drawn where it is not yet, of tasks other than appearance."""
 PRECISIONS = ('fp32', 'fp16', 'fp16-tensorrt', 'int8', 'int8-tensorrt')
 
 
@@ -112,11 +114,12 @@ def _export(args: argparse.Namespace) -> int:
     task = saved.task(Path(args.training))
     if task == 'silhouette':
         return silhouette.export(args, _command(args))
-    walks = task == 'gait'
-    if walks:
-        exported = gait.exported(args)
-    elif args.silhouette:
+    if args.silhouette and task != 'gait':
         raise ReidError('--silhouette has a meaning for gait networks only')
+    if task == 'gait':
+        exported = gait.exported(args)
+    elif task == 'search':
+        exported = searcher.exported(args)
     wanted = Wanted(
         precision=args.precision,
         clip=args.clip,
@@ -130,7 +133,7 @@ def _export(args: argparse.Namespace) -> int:
         command=_command(args),
         threads=args.threads,
     )
-    progress = Progress(None if args.quiet else sys.stderr, 0, 'walks' if walks else 'tracklets')
+    progress = Progress(None if args.quiet else sys.stderr, 0, DRAWN.get(task, 'tracklets'))
     try:
         made = exported(Path(args.training), Path(args.out), wanted, progress.add)
     finally:
@@ -168,7 +171,7 @@ def _calibrated(made: Made, args: argparse.Namespace) -> Card:
 def _lines(made: Made) -> list[str]:
     spec, precision = made.card.input, made.card.training['precision']
     clip = f'clips of {spec.frames} crops' if spec.frames else 'crops'
-    clip = 'walks of silhouettes' if made.card.kind == 'gait' else clip
+    clip = {'gait': 'walks of silhouettes', 'search': 'pictures'}.get(made.card.kind, clip)
     lines = [
         f'{made.path}: {made.megabytes:.2f} MB, {precision}, {made.card.output.vector} numbers of '
         f'{clip} of {spec.width} x {spec.height}'

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from reid_ros.cli import gait, silhouette, train_ablate, train_convert, train_table
+from reid_ros.cli import gait, searcher, silhouette, train_ablate, train_convert, train_table
 from reid_ros.cli.arguments import changes
 from reid_ros.cli.learnable import Learnable
 
@@ -55,7 +55,11 @@ def _add_run(parts: Any) -> None:
 
 
 def _learnable(task: str) -> Learnable:
-    tasks = {'gait': gait.learnable, 'silhouette': silhouette.learnable}
+    tasks = {
+        'gait': gait.learnable,
+        'search': searcher.learnable,
+        'silhouette': silhouette.learnable,
+    }
     return tasks.get(task, _appearance)()
 
 

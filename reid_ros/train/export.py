@@ -107,8 +107,8 @@ def proven(
     Raises:
         ExportError: torch cannot export it, or the graph answers something else.
     """
-    found = _traced(module, torch.zeros(2, *shape, dtype=kind), name, given, output)
-    _tidy(found, title)
+    found = traced(module, torch.zeros(2, *shape, dtype=kind), name, given, [output])
+    tidy(found, title)
     worst = difference(found, module, shape, kind=kind)
     if not worst <= PARITY:
         raise ExportError(
@@ -118,9 +118,21 @@ def proven(
     return found
 
 
-def _traced(
-    module: nn.Module, example: Tensor, name: str, given: str, output: str
+def traced(
+    module: nn.Module, example: Tensor, name: str, given: str, outputs: Sequence[str]
 ) -> onnx.ModelProto:
+    """The graph of a module as torch writes it, with a free batch; see `tidy`.
+
+    Args:
+        module: on the CPU, in eval mode and the plain memory format.
+        example: two inputs.
+        name: for errors.
+        given: name of the input, as of the argument of the module's `forward`.
+        outputs: names of the answers.
+
+    Raises:
+        ExportError: torch cannot export it.
+    """
     batch = torch.export.Dim('n', min=1)
     with warnings.catch_warnings():
         # Deprecations within torch itself, new ones with each of its versions.
@@ -133,7 +145,7 @@ def _traced(
                 external_data=False,
                 opset_version=OPSET,
                 input_names=[given],
-                output_names=[output],
+                output_names=list(outputs),
                 dynamic_shapes={given: {0: batch}},
                 verbose=False,
             )
@@ -145,7 +157,7 @@ def _traced(
     return found
 
 
-def _tidy(found: onnx.ModelProto, title: str) -> None:
+def tidy(found: onnx.ModelProto, title: str) -> None:
     """Leave what a robot needs: no traces of the source, no names of the wrapper, no Identity."""
     body = found.graph
     found.ir_version = IR

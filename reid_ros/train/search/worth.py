@@ -1,0 +1,126 @@
+"""What an exported network of person search is worth, and what its angles mean."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from reid_ros.boxes import iou
+from reid_ros.calibration import Calibration, CalibrationError
+from reid_ros.evaluate.searchprotocol import Found
+from reid_ros.train.search.data.pictures import SearchTrial
+from reid_ros.train.search.score import RIGHT, Limits, Run, answered, searched, used
+from reid_ros.train.worth import TWICE, few
+from reid_ros.types import FloatArray, IntArray
+
+LOOKS = 8
+"""Pictures of a person before a camera that a track is made of, evenly spread, at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a network makes of a trial.
+
+    Attributes:
+        found: in all its pictures.
+        probes: (q, d) vectors of the queries.
+    """
+
+    found: Found
+    probes: FloatArray
+
+
+def look(run: Run, trial: SearchTrial, limits: Limits) -> Seen:
+    """Ask a network for everything in a trial, as a robot would.
+
+    A query is what the network finds in its own picture nearest to its box.
+    """
+    pictures, where = trial.pictures, trial.pictures.standing
+    found = searched(run, pictures, used(trial), limits)
+    shown = where.pictures[trial.queries]
+    probes = np.empty((len(shown), found.vectors.shape[1]), np.float32)
+    for picture in np.unique(shown).tolist():
+        boxes, scores, vectors = (part[0] for part in run(pictures.image(picture)[None]))
+        rows = np.flatnonzero(shown == picture)
+        near = iou(where.boxes[trial.queries[rows]], boxes) * scores
+        probes[rows] = vectors[near.argmax(axis=1)]
+    return Seen(found, probes)
+
+
+def scores(
+    trials: Mapping[str, SearchTrial], seen: Mapping[str, Seen], limits: Limits
+) -> dict[str, dict[str, float]]:
+    """rank-1, mAP and figures of detection of each trial, percent."""
+    names = ('rank-1', 'mAP', 'detection AP', 'detection recall')
+    result = {}
+    for name, trial in trials.items():
+        told = answered(seen[name].found, seen[name].probes, trial, limits)
+        result[name] = {key: round(float(told[key]), 2) for key in names}
+    return result
+
+
+def calibration(trials: Mapping[str, SearchTrial], seen: Mapping[str, Seen]) -> Calibration:
+    """What angles between tracks mean.
+
+    A track is what a network found of a person before a camera. Where hardly anybody comes twice,
+    the earlier and the later half of it stand for two tracks before one camera.
+
+    Raises:
+        CalibrationError: too few people.
+    """
+    if not trials:
+        raise CalibrationError('data.validation names no set')
+    columns: list[list[Any]] = [[], [], [], []]
+    first = site = 0
+    for name, trial in trials.items():
+        vectors, people, cameras = tracks(trial, seen[name].found)
+        kept = few(people)
+        whole, people, cameras = vectors[kept].mean(1), people[kept], cameras[kept]
+        people = np.unique(people, return_inverse=True)[1].reshape(-1) + first
+        alone = np.arange(len(people)) + site + 1
+        half = LOOKS // 2
+        parts = [(whole, np.full(len(people), site))]
+        pairs, counts = np.unique(np.stack([people, cameras]), axis=1, return_counts=True)
+        if len(np.unique(pairs[0, counts > 1])) < TWICE:
+            parts += [(vectors[kept][:, :half].mean(1), alone)]
+            parts += [(vectors[kept][:, half:].mean(1), alone)]
+        for rows, sites in parts:
+            lengths = np.linalg.norm(rows, axis=1, keepdims=True)
+            for column, values in zip(columns, (rows / lengths, people, cameras, sites)):
+                column.append(values)
+        first = int(people.max(initial=first - 1)) + 1
+        site += len(people) + 1
+    return Calibration.of(*(np.concatenate(column) for column in columns))
+
+
+def tracks(trial: SearchTrial, found: Found) -> tuple[FloatArray, IntArray, IntArray]:
+    """Vectors (t, LOOKS, d), people and cameras (t,) of those found in more than one picture.
+
+    Where there are fewer pictures than LOOKS, some come twice, next to each other.
+    """
+    where = trial.pictures.standing
+    boxes = np.flatnonzero(where.people >= 0)
+    pictures = where.pictures
+    chosen, rows = [], []
+    for box in boxes.tolist():
+        own = np.flatnonzero(found.images == pictures[box])
+        near = iou(where.boxes[box : box + 1], found.boxes[own])[0]
+        if len(near) and near.max() >= RIGHT:
+            chosen.append(box)
+            rows.append(int(own[near.argmax()]))
+    who = where.people[chosen]
+    cameras = where.cameras[pictures[chosen]]
+    pairs, index = np.unique(np.stack([who, cameras]), axis=1, return_inverse=True)
+    vectors, kept = [], []
+    for track in range(pairs.shape[1]):
+        own = np.flatnonzero(index.reshape(-1) == track)
+        if len(own) > 1:
+            looks = np.linspace(0, len(own) - 1, LOOKS).round().astype(np.int64)
+            vectors.append(found.vectors[np.array(rows)[own[looks]]])
+            kept.append(track)
+    if not kept:
+        raise CalibrationError('nobody was found in two pictures of one camera')
+    return np.stack(vectors), pairs[0, kept], pairs[1, kept]
