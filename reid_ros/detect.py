@@ -68,7 +68,8 @@ class Detector:
     ) -> Detections:
         config = self._config
         if not len(scores):
-            return Detections.none()
+            nobody = Detections.none()
+            return Detections(nobody.boxes, nobody.scores, vectors)
         boxes = place.to_image(boxes)
         real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         boxes, scores = boxes[real], scores[real]

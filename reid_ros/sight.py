@@ -16,6 +16,7 @@ from reid_ros.config import Config, GaitConfig
 from reid_ros.detect import Detector
 from reid_ros.embed import Embedder, Glances, Schedule, Wanted, look_at, quality
 from reid_ros.gait import Gait, Seen
+from reid_ros.gather import Gathered
 from reid_ros.ground import Places, on_ground
 from reid_ros.scene import Observation
 from reid_ros.silhouette import SIZE, Silhouettes, Source
@@ -120,6 +121,7 @@ class _Camera:
     def __init__(self, config: Config) -> None:
         self.tracker = Tracker(config.track)
         self.schedule = Schedule(config.embed)
+        self.gathered = Gathered()
         self.last_ns: int | None = None
 
 
@@ -156,6 +158,7 @@ class Sight:
         if known is not None:
             known.tracker.reset()
             known.schedule = Schedule(self.config.embed)
+            known.gathered = Gathered()
             known.last_ns = None
 
     def observe(
@@ -182,7 +185,7 @@ class Sight:
         glances = [self._glances(*all_, allowance) for all_ in zip(frames, found)]
         tracked = [self._track(*all_) for all_ in zip(frames, found, glances)]
         clock.lap('track')
-        observations = self._observed(frames, tracked, glances, allowance)
+        observations = self._observed(frames, found, tracked, glances, allowance)
         clock.lap('embed')
         clock.move(sum(glance.spent_s for glance in glances), 'track', 'embed')
         if self.walks is None:
@@ -223,18 +226,20 @@ class Sight:
         if camera is None:
             camera = self._cameras[frame.camera] = _Camera(self.config)
         camera.last_ns = frame.stamp_ns
-        ask = self.embedder is not None and found.vectors is None
+        # Of what our own network says, too, only clear views are learnt; the others are asked for.
+        ask = self.embedder is not None and (found.vectors is None or frame.detections is None)
         return camera.tracker.step(
             found,
             frame.stamp_ns,
             ego=frame.ego,
-            vectors=found.vectors,
+            vectors=None if ask else found.vectors,
             look=glance if ask else None,
         )
 
     def _observed(
         self,
         frames: Sequence[Frame],
+        found: Sequence[Detections],
         tracked: Sequence[Tracks],
         glances: Sequence[Glances],
         allowance: Allowance | None,
@@ -246,22 +251,26 @@ class Sight:
         for frame, tracks in zip(frames, tracked):
             height, width = frame.image.shape[:2]
             cover = boxes.cover(tracks.boxes)
-            found = quality(tracks, width, height, self.config.embed.min_height_px, cover)
+            value = quality(tracks, width, height, self.config.embed.min_height_px, cover)
             schedule = self._cameras[frame.camera].schedule
-            asked.append(schedule.wanted(tracks, found, frame.stamp_ns, cover))
+            asked.append(schedule.wanted(tracks, value, frame.stamp_ns, cover))
             covers.append(cover)
-            values.append(found)
+            values.append(value)
         rows = _allowed(frames, tracked, glances, asked, allowance)
         for i, (frame, tracks, glance) in enumerate(zip(frames, tracked, glances)):
             schedule = self._cameras[frame.camera].schedule
             schedule.look(tracks, values[i], frame.stamp_ns, rows[i])
             if self.embedder is None and len(glance.missing(tracks.detection[rows[i]])):
                 rows[i] = rows[i][:0]
-            values[i] = values[i][rows[i]]
         wanted = [tracks.detection[due] for tracks, due in zip(tracked, rows)]
         vectors = look_at(self.embedder, glances, wanted)
         for frame, tracks, due, vector in zip(frames, tracked, rows, vectors):
             self._cameras[frame.camera].tracker.learn(tracks.ids[due], vector)
+        for i, (frame, own) in enumerate(zip(frames, found)):
+            if frame.detections is None and own.vectors is not None and self.embedder is not None:
+                gathered = self._cameras[frame.camera].gathered
+                vectors[i] = gathered.mean(tracked[i], values[i], own.vectors, rows[i])
+            values[i] = values[i][rows[i]]
         places = [_places(frame, tracks) for frame, tracks in zip(frames, tracked)]
         return [
             Observation(frame.camera, frame.stamp_ns, *rest)

@@ -43,8 +43,8 @@ ROOMS = {
         'boxes', 'card', 'colour', 'decode', 'fit', 'images', 'model', 'session', 'types',
     ),
     'pull': ('card', 'types'),
-    # Perception: on the rows above, never on each other. kalman and match are parts of track;
-    # outline and background are parts of silhouette.
+    # Perception: on the rows above, never on each other. kalman and match are parts of track,
+    # gather of embed; outline and background are parts of silhouette.
     'detect': ('boxes', 'config', 'decode', 'images', 'model', 'types'),
     'kalman': ('types',),
     'match': ('types',),
@@ -52,6 +52,7 @@ ROOMS = {
     # Joins finding and looks where one network does both.
     'spot': ('boxes', 'detect', 'embed', 'types'),
     'embed': ('boxes', 'card', 'config', 'images', 'types'),
+    'gather': ('embed', 'types'),
     'outline': ('types',),
     'silhouette': ('boxes', 'card', 'images', 'outline', 'types'),
     'background': ('boxes', 'silhouette', 'types'),
@@ -77,8 +78,8 @@ ROOMS = {
     ),
     # The order of it all; sight is the half of it that stands beside the cameras.
     'sight': (
-        'boxes', 'budget', 'config', 'detect', 'embed', 'gait', 'ground', 'scene', 'silhouette',
-        'track', 'types',
+        'boxes', 'budget', 'config', 'detect', 'embed', 'gait', 'gather', 'ground', 'scene',
+        'silhouette', 'track', 'types',
     ),
     'loading': (
         'background', 'calibration', 'card', 'colour', 'config', 'detect', 'embed', 'gait',
