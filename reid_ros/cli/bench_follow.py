@@ -20,8 +20,10 @@ target, its place and the speeds are what the node runs. People give way to the 
 other; furniture and people stop it.
 
 Without --pictures there are no images: true boxes disturbed as by a detector, and vectors that
-tell who somebody is. With it images are rendered and the shipped network makes the vectors. Ways
-round furniture stand in for Nav2.
+tell who somebody is. With it images are rendered and the shipped network makes the vectors. With
+--live the world runs in real time before the live node and follow_node, each a process of its
+own, over ROS 2 topics: cmd_vel drives the robot. In lockstep ways round furniture stand in for
+Nav2; live, without Nav2, the robot stops before it.
 
 locked: share of the time that the target is half in view of a camera. wrong: share of the locked
 time in which the box aimed at was somebody else's. returns: times the target came back after a
@@ -45,8 +47,10 @@ def add(parts: Any) -> None:
     part.add_argument('--seeds', type=int, nargs='+', default=[101, 102, 103], metavar='N')
     part.add_argument('--seconds', type=float, default=180.0, help='of each world (180)')
     part.add_argument('--split', choices=('train', 'validation', 'test'), default='test')
-    part.add_argument('--pictures', action='store_true', help='render images, use the network')
-    part.add_argument('--rate', type=float, metavar='HZ', help='of each camera (10)')
+    how = part.add_mutually_exclusive_group()
+    how.add_argument('--pictures', action='store_true', help='render images, use the network')
+    how.add_argument('--live', action='store_true', help='over ROS 2, in real time')
+    part.add_argument('--rate', type=float, metavar='HZ', help='of each camera (10; live 5)')
     part.add_argument(
         '--video', metavar='FILE.mp4', help='what the robot saw and a map, of the first seed'
     )
@@ -61,8 +65,8 @@ def _follow(args: argparse.Namespace) -> int:
     from reid_ros.bench.following.chase import chase_world
 
     results.commit()
-    mode = 'pictures' if args.pictures else 'wire'
-    rate = args.rate or 10.0
+    mode = 'live' if args.live else 'pictures' if args.pictures else 'wire'
+    rate = args.rate or (5.0 if args.live else 10.0)
     rows = []
     if not args.json:
         print(_HEAD)
@@ -86,6 +90,10 @@ def _run(world: LiveWorld, mode: str, args: argparse.Namespace, video: str | Non
 
     quiet = args.quiet or args.json
     with film(None if video is None else Path(video), world) as show:
+        if mode == 'live':
+            from reid_ros.bench.following.live import Live
+
+            return Live(world, show).run()
         from reid_ros.bench.following.chase import Chase
         from reid_ros.bench.following.eyes import Pictures, Wire
         from reid_ros.bench.following.robot import STEP_S
@@ -102,7 +110,7 @@ def _run(world: LiveWorld, mode: str, args: argparse.Namespace, video: str | Non
 def _command(args: argparse.Namespace, rate: float) -> str:
     """What prints the same rows again."""
     result = f'reid_ros bench follow --seconds {args.seconds:g} --split {args.split} '
-    result += '--pictures ' if args.pictures else ''
+    result += '--live ' if args.live else '--pictures ' if args.pictures else ''
     return f'{result}--rate {rate:g} --seeds {" ".join(map(str, args.seeds))}'
 
 

@@ -81,6 +81,11 @@ class Stage:
         compressed: JPEG instead of raw images.
         clock: drive /clock.
         answers: whether to listen for sightings.
+        odom: frame of the odometry.
+
+    Attributes:
+        node: that was given.
+        shift_ns: what stamps on topics are ahead of the world's.
     """
 
     def __init__(
@@ -92,8 +97,10 @@ class Stage:
         compressed: bool = False,
         clock: bool = False,
         answers: bool = True,
+        odom: str = ODOM,
     ) -> None:
-        self._node, self._executor, self._compressed = node, executor, compressed
+        self.node, self.shift_ns = node, 0
+        self._executor, self._compressed, self._odom = executor, compressed, odom
         kind, suffix = (CompressedImage, '/compressed') if compressed else (Image, '')
         self._images = {name: self._publisher(kind, f'{name}/image{suffix}') for name in cameras}
         self._tables = {n: self._publisher(PointCloud2, f'{n}/detections_table') for n in cameras}
@@ -102,7 +109,6 @@ class Stage:
         self._odometry = self._publisher(Odometry, ODOM)
         self._base = self._publisher(Odometry, f'truth/{ODOM}')
         self._clock = self._publisher(Clock, '/clock') if clock else None
-        self._shift_ns = 0
         self._running = False
         self._answers: dict[tuple[str, int], Sightings] = {}
         self._events: list[Event] = []
@@ -141,6 +147,22 @@ class Stage:
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.05)
 
+    def begin(self, stamp_ns: int) -> None:
+        """Let this stamp of the world be now."""
+        self.shift_ns = self.node.get_clock().now().nanoseconds - stamp_ns
+
+    def spin(self, seconds: float) -> None:
+        """Hear what comes within so many seconds, at least what has come already."""
+        end = time.monotonic() + seconds
+        while True:
+            self._executor.spin_once(timeout_sec=max(0.0, min(0.02, end - time.monotonic())))
+            if time.monotonic() >= end:
+                return
+
+    def tell_base(self, pose: Pose, stamp_ns: int) -> None:
+        """Publish where the robot believes to be."""
+        self._odometry.publish(_odometry(pose, _time(stamp_ns + self.shift_ns), self._odom))
+
     def perform(self, shots: Iterable[tuple[Shot, Detections | None]]) -> int:
         """Publish in real time, stamped with the present; returns the number of images.
 
@@ -153,7 +175,7 @@ class Stage:
         for shot, found in shots:
             if not sent:
                 began_ns, first_ns = time.monotonic_ns(), shot.frame.stamp_ns
-                self._shift_ns = self._node.get_clock().now().nanoseconds - first_ns
+                self.begin(first_ns)
             due_ns = began_ns + shot.frame.stamp_ns - first_ns
             while (left := due_ns - time.monotonic_ns()) > 0:
                 self._executor.spin_once(timeout_sec=min(left / 1e9, 0.05))
@@ -231,7 +253,7 @@ class Stage:
     def publish(self, shot: Shot, found: Detections | None = None) -> None:
         """Publish one image with its truth and what belongs to it."""
         name = shot.frame.camera
-        stamp = _time(shot.frame.stamp_ns + self._shift_ns)
+        stamp = _time(shot.frame.stamp_ns + self.shift_ns)
         if self._clock is not None:
             self._clock.publish(Clock(clock=stamp))
         header = Header(stamp=stamp, frame_id=f'{name}_optical_frame')
@@ -240,9 +262,9 @@ class Stage:
         self._truths[name].publish(table_to_cloud(shot.truth.table(), header))
         self._infos[name].publish(camera_info(shot, header))
         if shot.odometry is not None:
-            self._odometry.publish(_odometry(shot.odometry, stamp))
+            self._odometry.publish(_odometry(shot.odometry, stamp, self._odom))
         if shot.base is not None:
-            self._base.publish(_odometry(shot.base, stamp))
+            self._base.publish(_odometry(shot.base, stamp, self._odom))
         self._images[name].publish(self._image(shot, header))
 
     def _image(self, shot: Shot, header: Header) -> Any:
@@ -260,7 +282,7 @@ class Stage:
         return message
 
     def _publisher(self, kind: Any, topic: str) -> Any:
-        return self._node.create_publisher(
+        return self.node.create_publisher(
             kind, topic, QoSProfile(depth=10), event_callbacks=QUIET_PUBLISHER
         )
 
@@ -276,10 +298,17 @@ class Stage:
 
 
 @contextmanager
-def opened(cameras: Sequence[str], *, clock: bool = False, **options: bool) -> Iterator[Stage]:
-    """A stage with a node of its own, which ends with the block."""
+def opened(
+    cameras: Sequence[str], *, clock: bool = False, domain: int | None = None, **options: Any
+) -> Iterator[Stage]:
+    """A stage with a node of its own, which ends with the block.
+
+    Args:
+        domain: of ROS; None: that of the environment.
+        options: of the stage.
+    """
     context = rclpy.Context()
-    rclpy.init(args=[], context=context)
+    rclpy.init(args=[], context=context, domain_id=domain)
     node = rclpy.create_node('reid_world', context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
@@ -309,9 +338,9 @@ def _time(nanoseconds: int) -> Time:
     return Time(sec=seconds, nanosec=rest)
 
 
-def _odometry(pose: Pose, stamp: Time) -> Odometry:
+def _odometry(pose: Pose, stamp: Time, frame: str) -> Odometry:
     x, y, z, *turned = pose.numbers()
-    result = Odometry(header=Header(stamp=stamp, frame_id=ODOM), child_frame_id=BASE)
+    result = Odometry(header=Header(stamp=stamp, frame_id=frame), child_frame_id=BASE)
     a, b, c, d = turned
     result.pose = PoseWithCovariance(
         pose=PoseMessage(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=a, y=b, z=c, w=d))

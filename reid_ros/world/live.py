@@ -130,13 +130,15 @@ class LiveWorld:
         """
         last = int(np.ceil(self.scenario.seconds / STEP_S)) + 1
         until = min(int(np.ceil((time_s + AHEAD_S) / STEP_S)), last)
+        before = self._play.steps
         while self._play.steps <= until:
             # People see the robot's way as it goes on now; it may brake meanwhile.
             there = base.after(min(max(self._play.steps * STEP_S - time_s, 0.0), AHEAD_S))
             self._play.put(np.array([there.x, there.y]), there.heading, max(base.forward, 0.0))
             self._play.advance()
-        for row, walking in enumerate(self._walking):
-            self._hear(row, walking)
+        if self._play.steps > before:
+            for row, walking in enumerate(self._walking):
+                self._hear(row, walking)
 
     def where(self, time_s: float) -> tuple[DoubleArray, BoolArray]:
         """(p, 2) metres and (p,) presence of everybody."""

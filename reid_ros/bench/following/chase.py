@@ -98,7 +98,7 @@ class Chase:
         eyes: Eyes | None = None,
         drive: FollowConfig | None = None,
         target: TargetConfig | None = None,
-        show: Callable[[Chase, Scene], None] | None = None,
+        show: Callable[[Any, Scene], None] | None = None,
     ) -> None:
         self.world, self.whom = world, quarry(world)
         self._eyes: Eyes = eyes or Wire(world)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
-from reid_ros.bench.following.chase import Chase, Scene
-from reid_ros.bench.following.robot import ROBOT_M
+from reid_ros.bench.following.chase import Scene
+from reid_ros.bench.following.robot import ROBOT_M, Robot
 from reid_ros.report.colours import colour
 from reid_ros.report.draw import Shown, draw
 from reid_ros.report.files import OutputError, part
@@ -27,7 +27,26 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 TRUE_M = 0.22
 """Radius of a person on the map."""
 
-Show = Callable[[Chase, Scene], None]
+
+class Run(Protocol):
+    """A chase that is filmed."""
+
+    robot: Robot
+    whom: int
+
+    @property
+    def right(self) -> bool:
+        """Whether the box aimed at last truly was the target's."""
+
+    @property
+    def place(self) -> DoubleArray | None:
+        """(2,) metres, where the target was said to be last."""
+
+    def visible(self, now: float) -> bool:
+        """Whether the target is half in view of a camera."""
+
+
+Show = Callable[[Run, Scene], None]
 
 
 @contextmanager
@@ -82,7 +101,7 @@ class Film:
         if not self._writer.isOpened():
             raise OutputError(f'{path}: OpenCV cannot write this video; try a name in .mp4')
 
-    def __call__(self, chase: Chase, scene: Scene) -> None:
+    def __call__(self, chase: Run, scene: Scene) -> None:
         """Take in an image; those of fixed cameras wait for the robot's next."""
         picture = marked(scene)
         if not scene.camera.moving:
@@ -93,7 +112,7 @@ class Film:
             return
         self._writer.write(self.page(chase, scene, picture))
 
-    def page(self, chase: Chase, scene: Scene, picture: UInt8Array) -> UInt8Array:
+    def page(self, chase: Run, scene: Scene, picture: UInt8Array) -> UInt8Array:
         """(h, w, 3) everything at one moment."""
         whole = np.full((self._whole[1], self._whole[0], 3), 255, np.uint8)
         wide = self._size[0]
@@ -169,7 +188,7 @@ class Map:
             if not camera.moving:
                 self._eye(camera.pose.position, camera.pose.rotation[:, 2], camera.name)
 
-    def drawn(self, chase: Chase, scene: Scene, spots: DoubleArray, present: Any) -> UInt8Array:
+    def drawn(self, chase: Run, scene: Scene, spots: DoubleArray, present: Any) -> UInt8Array:
         """(h, w, 3) everybody as they truly are, and where the target is said to be."""
         plan: UInt8Array = self._plan.copy()
         for k in np.flatnonzero(present).tolist():

@@ -1,0 +1,282 @@
+"""The chase in real time: the live node and follow_node, processes of their own, over topics."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from reid_ros.bench.following.chase import ASKED_S, MAP, Scene, quarry
+from reid_ros.bench.following.robot import STEP_S, Robot, waiting
+from reid_ros.bench.following.score import Claim, Judge, Score
+from reid_ros.bench.node import domain
+from reid_ros.boxes import iou
+from reid_ros.follow import FollowConfig
+from reid_ros.types import DoubleArray, FloatArray, IntArray, ReidError, Sightings
+from reid_ros.world.live import LiveWorld
+from reid_ros.world.rig import Camera
+from reid_ros.world.scenario import START_NS
+from reid_ros.world.seeds import generator
+from reid_ros.world.values import Shot
+
+if TYPE_CHECKING:
+    from reid_ros.ros.driven import Driven
+    from reid_ros.ros.stage import Stage
+
+START_S = 60.0
+"""Longest wait for the node to come up."""
+KEPT = 60
+"""Images that wait for what is said of them."""
+SAME = 0.6
+"""Overlap of a published box, in whole pixels, with the one it came from."""
+NS = 1_000_000_000
+
+
+class Live:
+    """One run in real time.
+
+    Where the machine is too slow, cameras take fewer images, as real ones would not wait either;
+    the score counts by the clock all the same.
+
+    Args:
+        world: its robot is driven by whoever publishes `cmd_vel`.
+        show: hears of every image that was answered.
+
+    Attributes:
+        robot, whom, right, place: as of `chase.Chase`.
+    """
+
+    def __init__(self, world: LiveWorld, show: Callable[[Any, Scene], None] | None = None) -> None:
+        self.world, self.whom = world, quarry(world)
+        self._show = show
+        self.score = Score(world.seed)
+        rng = generator(world.split, 'chase', 'robot', world.seed)
+        self.robot = Robot(world.floor, waiting(world.floor), rng)
+        period = 1 / min(camera.rate_hz for camera in world.cameras)
+        self._judge = Judge(self.score, self.whom, FollowConfig().keep_m, 2 * period)
+        self._due = [camera.phase / camera.rate_hz for camera in world.cameras]
+        self._index = [0] * len(world.cameras)
+        self._shots: OrderedDict[tuple[str, int], tuple[Shot, FloatArray, IntArray]]
+        self._shots = OrderedDict()
+        self._aimed: int | None = None
+        self._asked_s: float | None = 0.0
+        self._told_ns = 0
+        self._place: DoubleArray | None = None
+        self.sent = 0
+
+    @property
+    def right(self) -> bool:
+        """Whether the box aimed at last truly was the target's."""
+        return self._aimed == self.whom
+
+    @property
+    def place(self) -> DoubleArray | None:
+        """(2,) metres, where the target was said to be last."""
+        return self._place
+
+    def visible(self, now: float) -> bool:
+        """Whether the target is half in view of a camera."""
+        return self._judge.visible(now)
+
+    def run(self) -> Score:
+        """Play the whole world.
+
+        Raises:
+            ReidError: there is no ROS 2, or the nodes did not come up.
+        """
+        try:
+            from reid_ros.ros.driven import Driven
+            from reid_ros.ros.stage import opened
+        except ModuleNotFoundError as error:
+            raise ReidError(
+                f'{error}: source a ROS 2 (. /opt/ros/$ROS_DISTRO/setup.sh), or use ./dev run'
+            ) from error
+        names, where = [camera.name for camera in self.world.cameras], domain()
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            nodes(self.world, Path(folder), where) as running,
+            opened(names, answers=False, odom=MAP, domain=where) as stage,
+        ):
+            stage.wait(START_S, lambda: all(one.poll() is None for one in running))
+            stage.begin(START_NS)
+            self._play(stage, Driven(stage.node, names, stage.shift_ns))
+            if any(one.poll() is not None for one in running):
+                raise ReidError('a node ended: ' + tail(Path(folder)))
+        return self._judge.close(self.robot.driven_m)
+
+    def _play(self, stage: Stage, driven: Driven) -> None:
+        began, seconds, steps = time.monotonic(), self.world.scenario.seconds, 0
+        while (now := time.monotonic() - began) < seconds:
+            while steps * STEP_S <= now:
+                self._step(stage, driven, steps * STEP_S)
+                steps += 1
+            self._take_pictures(stage, (steps - 1) * STEP_S, now)
+            stage.spin(0.0)
+            self._hear(driven, (steps - 1) * STEP_S)
+            left = min(*self._due, steps * STEP_S) - (time.monotonic() - began)
+            stage.spin(max(left, 0.0))
+
+    def _step(self, stage: Stage, driven: Driven, now: float) -> None:
+        """The world and the base go on."""
+        self.world.advance(now, self.robot.base)
+        spots, present = self.world.where(now)
+        claim = Claim(driven.locked, self._aimed, self.place)
+        self._judge.step(now, STEP_S, claim, (spots, present), self.robot.base)
+        others = present.copy()
+        others[self.whom] = False
+        self.robot.drive(*driven.command, spots[others])
+        stage.tell_base(self.robot.told, START_NS + round(now * NS))
+
+    def _take_pictures(self, stage: Stage, at: float, now: float) -> None:
+        """One image of the camera that is most overdue, if any is."""
+        k = int(np.argmin(self._due))
+        if self._due[k] > now:
+            return
+        camera = self.world.cameras[k]
+        shot = self.world.shot(camera, self._index[k], at, self.robot.base, self.robot.told)
+        found = self.world.detected(shot)
+        stage.publish(shot, found.detections)
+        self.sent += 1
+        people = shot.truth.persons.astype(np.int64) - 1
+        shares = np.zeros(len(self.world.people))
+        shares[people] = shot.truth.visible
+        self._judge.see(camera.name, at, shares)
+        owners = np.full(len(found.rows), -1, np.int64)
+        owners[found.rows >= 0] = people[found.rows[found.rows >= 0]]
+        key = (camera.name, shot.frame.stamp_ns)
+        self._shots[key] = (shot, found.detections.boxes, owners)
+        while len(self._shots) > KEPT:
+            self._shots.popitem(last=False)
+        self._index[k] += 1
+        period = 1 / camera.rate_hz
+        self._due[k] = max(self._due[k] + period, now)  # what was missed is lost
+
+    # -- what is said ----------------------------------------------------------------------------
+
+    def _hear(self, driven: Driven, now: float) -> None:
+        """Take in what the nodes said since."""
+        if driven.place is not None and driven.place[1] != self._told_ns:
+            self._place, self._told_ns = driven.place
+            self._aim(driven)
+        if driven.state.startswith('released') and self._asked_s is None:
+            self.score.released += 1
+            self._asked_s = now + ASKED_S
+        heard, driven.sightings = driven.sightings, []
+        for found in heard:
+            known = self._shots.get((found.camera, found.stamp_ns))
+            if known is None:
+                continue
+            shot, boxes, owners = known
+            if self._asked_s is not None and now >= self._asked_s:
+                self._choose(driven, found, _owners(found.boxes, boxes, owners))
+            if self._show is not None:
+                self._show(self, self._scene(driven, shot, found))
+
+    def _aim(self, driven: Driven) -> None:
+        """Who truly is in the box that the newest pose came from."""
+        for (camera, stamp), (_, boxes, owners) in reversed(self._shots.items()):
+            roi = driven.rois.get(camera)
+            if stamp == self._told_ns and roi is not None:
+                self._aimed = int(_owners(roi[None].astype(np.float32), boxes, owners)[0])
+                return
+
+    def _choose(self, driven: Driven, found: Sightings, owners: IntArray) -> None:
+        """Somebody chooses the target, by the number that it truly bears now."""
+        for row in np.flatnonzero(owners == self.whom).tolist():
+            if found.confirmed[row] and found.persons[row]:
+                driven.choose(int(found.persons[row]))
+                driven.state, self._asked_s = '', None
+                self.score.chosen += 1
+                return
+
+    def _scene(self, driven: Driven, shot: Shot, found: Sightings) -> Scene:
+        camera = next(c for c in self.world.cameras if c.name == found.camera)
+        roi, aimed = driven.rois.get(found.camera), -1
+        if roi is not None and driven.locked and self._told_ns == found.stamp_ns and len(found):
+            overlap = iou(roi[None].astype(np.float32), found.boxes)[0]
+            aimed = int(np.argmax(overlap)) if overlap.max() > SAME else -1
+        target = int(found.persons[aimed]) if aimed >= 0 else 0
+        now = (found.stamp_ns - START_NS) / NS
+        state = 'locked' if driven.locked else driven.state or 'no target yet'
+        return Scene(now, camera, shot.frame.image, found, target, aimed, driven.locked, state)
+
+
+def _owners(boxes: FloatArray, found: FloatArray, owners: IntArray) -> IntArray:
+    """(n,) who truly is in each box, by the detector's boxes (m, 4) and their owners (m,)."""
+    if not len(found) or not len(boxes):
+        return np.full(len(boxes), -1, np.int64)
+    overlap = iou(boxes, found)
+    best = overlap.argmax(axis=1)
+    sure = overlap[np.arange(len(boxes)), best] > SAME
+    return np.where(sure, owners[best], -1).astype(np.int64)
+
+
+def settings(cameras: Sequence[Camera], world: LiveWorld) -> dict[str, Any]:
+    """What the node is told: boxes come as tables, looks from the shipped network."""
+    blocks = {
+        camera.name: {
+            'detections': 'table',
+            'mount' if camera.moving else 'pose': list(camera.pose.numbers()),
+        }
+        for camera in cameras
+    }
+    return {
+        'camera_names': list(blocks),
+        'cameras': blocks,
+        'model': {'detector': 'none', 'appearance': 'appearance'},
+        'topology': {'overlap': list(world.overlap), 'transit': list(world.transit)},
+        'target_frame': MAP,
+    }
+
+
+@contextmanager
+def nodes(world: LiveWorld, folder: Path, where: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """The live node and follow_node, which end with the block; their logs lie in the folder."""
+    config = folder / 'config.json'  # JSON is YAML too
+    config.write_text(json.dumps(settings(world.cameras, world)), encoding='utf-8')
+    threads = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), '1')
+    environment = {**os.environ, **threads, 'ROS_DOMAIN_ID': str(where)}
+    commands = {
+        'reid_node': ['reid_ros', 'node', '--config', str(config), '--ros-args'],
+        'follow_node': ['reid_ros.ros.follow'],
+    }
+    commands['reid_node'] += ['-p', 'autostart:=true']
+    running: list[subprocess.Popen[bytes]] = []
+    try:
+        for name, command in commands.items():
+            with (folder / f'{name}.log').open('wb') as log:
+                running.append(
+                    subprocess.Popen(
+                        [sys.executable, '-m', *command], stdout=log, stderr=log, env=environment
+                    )
+                )
+        yield running
+    finally:
+        for one in running:
+            one.send_signal(signal.SIGINT)
+        for one in running:
+            try:
+                one.wait(15)
+            except subprocess.TimeoutExpired:
+                one.kill()
+                one.wait()
+
+
+def tail(folder: Path) -> str:
+    """The last lines of the logs."""
+    lines = []
+    for log in sorted(folder.glob('*.log')):
+        text = log.read_text(encoding='utf-8', errors='replace').splitlines()
+        lines += [f'{log.stem}: {line}' for line in text[-5:]]
+    return '\n'.join(lines)
