@@ -193,7 +193,7 @@ class HriConfig:
     publish_persons: str = setting(
         'auto',
         'publish /humans/persons: where no person manager does (auto), always, or never',
-        choices=('auto', 'on', 'off'),
+        choices=('auto', 'always', 'never'),  # YAML reads on and off as truth values
     )
 
 

@@ -115,7 +115,7 @@ class Humans:
         """
         now_s = time.monotonic()
         wanted = self._config.hri.publish_persons
-        if wanted == 'on':
+        if wanted == 'always':
             self.persons.start()
         elif wanted == 'auto' and now_s - self._opened_s > MANAGER_S:
             if hri.others(self._node, PERSON_MANAGER):

@@ -65,15 +65,19 @@ class VisionTopics:
         return result
 
     def publish(self, shots: Sequence[Shot], moment: Moment, ranked: Ranked) -> None:
-        """The boxes of one moment."""
+        """The boxes of one moment, to whom listens: to write them costs more than to find them."""
         for shot, found in zip(shots, moment.sightings):
-            to = self._of.get(found.camera)
-            if to is not None:
-                looks, gaits = ranked.get(found.camera, (None, None))
-                msg, header = self._msg, shot.header
-                to['tracks'].publish(vision.tracks(msg, header, found))
-                to['identities'].publish(vision.identities(msg, header, found, looks))
-                to['gait'].publish(vision.gaits(msg, header, found, gaits))
+            looks, gaits = ranked.get(found.camera, (None, None))
+            msg, header = self._msg, shot.header
+            for topic, publisher in self._of.get(found.camera, {}).items():
+                if not publisher.get_subscription_count():
+                    continue
+                if topic == 'tracks':
+                    publisher.publish(vision.tracks(msg, header, found))
+                elif topic == 'identities':
+                    publisher.publish(vision.identities(msg, header, found, looks))
+                else:
+                    publisher.publish(vision.gaits(msg, header, found, gaits))
 
     @property
     def people_wanted(self) -> bool:

@@ -105,7 +105,7 @@ class Stage:
 
 @pytest.fixture
 def stage(ros, monkeypatch):
-    return Stage(ros, monkeypatch, publish_persons='off')
+    return Stage(ros, monkeypatch, publish_persons='never')
 
 
 # -- bodies ---------------------------------------------------------------------------------------
@@ -221,7 +221,7 @@ def tf2(monkeypatch):
 
 
 def test_a_body_on_the_ground_has_hips_and_a_head_there(ros, monkeypatch, tf2):
-    stage = Stage(ros, monkeypatch, publish_persons='on')
+    stage = Stage(ros, monkeypatch, publish_persons='always')
     stage.tend()
     stage.play(a=[(1, 7, BOX), (2, 0, (100, 220, 140, 390))])
     frames = tf2.frames()
@@ -253,7 +253,7 @@ def test_without_camera_info_nobody_says_where_bodies_are(ros, monkeypatch, tf2)
 
 
 def test_where_a_person_was_is_repeated_until_nobody_can_tell_any_more(ros, monkeypatch, tf2):
-    stage = Stage(ros, monkeypatch, publish_persons='on')
+    stage = Stage(ros, monkeypatch, publish_persons='always')
     stage.tend()
     stage.play(a=[(1, 7, BOX)])
     stage.play(a=[])
@@ -296,7 +296,7 @@ def test_persons_are_published_where_nobody_manages_them(ros, monkeypatch):
 
 
 def test_how_well_it_is_known_where_a_person_is_falls_from_1_to_0(ros, monkeypatch):
-    stage = Stage(ros, monkeypatch, publish_persons='on')
+    stage = Stage(ros, monkeypatch, publish_persons='always')
     stage.tend()
     stage.play(a=[(1, 7, BOX)])
     heard = ros.heard(Float32, '/humans/persons/p7/location_confidence')
@@ -312,7 +312,7 @@ def test_how_well_it_is_known_where_a_person_is_falls_from_1_to_0(ros, monkeypat
 
 
 def test_a_merged_person_becomes_an_alias(ros, monkeypatch):
-    stage = Stage(ros, monkeypatch, publish_persons='on')
+    stage = Stage(ros, monkeypatch, publish_persons='always')
     stage.tend()
     stage.play(a=[(1, 7, BOX), (2, 2, (0, 0, 40, 100))])
     alias = ros.heard(String, '/humans/persons/p7/alias', **LATCHED)
@@ -355,7 +355,7 @@ def test_a_person_manager_takes_the_persons_over_and_may_leave_again(ros, monkey
 
 def test_topics_of_persons_are_bounded_and_leave_nothing_behind(ros, monkeypatch):
     monkeypatch.setattr(persons, 'MOST', 3)
-    stage = Stage(ros, monkeypatch, publish_persons='on')
+    stage = Stage(ros, monkeypatch, publish_persons='always')
     stage.tend()
     for number in range(1, 20):
         stage.play(a=[(number, number, BOX)])
@@ -458,7 +458,7 @@ class Elsewhere:
         networks.means(folder / 'look.onnx')
         networks.write(folder, networks.appearance('look'))
         model = ModelConfig('none', str(folder / 'look.onnx'))
-        hri = HriConfig(enabled=True, identify_only=True, publish_persons='off')
+        hri = HriConfig(enabled=True, identify_only=True, publish_persons='never')
         settings = config(hri=hri, model=model, **more)
         self.ros = ros
         self.node, self.recording = recorded(ros, monkeypatch, settings, 'hri_msgs')

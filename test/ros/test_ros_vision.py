@@ -206,6 +206,14 @@ def test_people_with_another_number_begin_anew(stage):
     assert [d.id for d in stage.people()[-1].detections] == ['2']
 
 
+def test_what_nobody_listens_to_is_not_written(stage):
+    made = stage.recording.made
+    made['a/identities'].listeners = made['a/gait'].listeners = 0
+    stage.play(sightings('a', (3, 7, BOX)))
+    written = {name: len(made[f'a/{name}'].messages) for name in ('tracks', 'identities', 'gait')}
+    assert written == {'tracks': 1, 'identities': 0, 'gait': 0}
+
+
 def test_nobody_works_out_where_people_are_for_nobody(stage):
     stage.recording.made['reid/people'].listeners = 0
     stage.play(sightings('a', (3, 7, BOX)))
