@@ -46,8 +46,8 @@ EXTRAS = (
         'vision_msgs',
         'publishes <camera>/tracks, <camera>/identities, <camera>/gait, reid/people and '
         'reid/vision_info, reads <camera>/detections',
-        'no <camera>/tracks, <camera>/identities, <camera>/gait, reid/people, reid/vision_info and '
-        '<camera>/detections; <camera>/sightings carries the boxes and persons',
+        'no <camera>/tracks, <camera>/identities, <camera>/gait, reid/people, reid/vision_info '
+        'and <camera>/detections; <camera>/sightings carries the boxes and persons',
     ),
     Extra(
         'cv_bridge',
