@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reid_ros.absence import Absence
 from reid_ros.calibration import Calibration
 from reid_ros.config import GalleryConfig, IdentityConfig
 from reid_ros.embed import LEARN_QUALITY
@@ -77,7 +78,7 @@ class Identifier:
         self._likeness = Likeness(gallery, self.scene, calibration, gait)
         self._walkers = Walkers(gallery, self.scene, self._likeness)
         self._events: list[Event] = []
-        self._swept_ns: int | None = None
+        self._absence = Absence()
 
     def step(self, observations: Sequence[Observation]) -> tuple[list[Identities], list[Event]]:
         """The persons of every observed frame of one moment, and what changed."""
@@ -96,8 +97,13 @@ class Identifier:
             self._decide(observation.camera, observation.stamp_ns)
         for observation in observations:
             self._deepen(observation.camera, observation.stamp_ns)
-        if observations:
-            self._sweep(max(o.stamp_ns for o in observations))
+        for observation in observations:
+            self._absence.see(
+                observation.camera,
+                observation.stamp_ns,
+                (track.person for track in self.scene.seen[observation.camera]),
+            )
+        self._sweep()
         return [self._answer(o) for o in observations], self._events
 
     def reset_camera(self, camera: str) -> None:
@@ -328,15 +334,14 @@ class Identifier:
         if not any(other.person == track.person for other in self.scene.alive()):
             self._tell('lost', track, stamp_ns)
 
-    def _sweep(self, stamp_ns: int) -> None:
+    def _sweep(self) -> None:
         """Drop whom nobody saw for long, about once a second."""
-        if self._swept_ns is not None and 0 <= stamp_ns - self._swept_ns < NS:
+        if not self._absence.due() or not self._absence.turn(self.gallery):
             return
-        self._swept_ns = stamp_ns
         for person in list(self.gallery):
             ttl = self.keep.ttl_s if person.confirmed else min(self.keep.ttl_s, PROVISIONAL_TTL_S)
-            if stamp_ns - person.last_ns > ttl * NS and not person.name:
-                self._expire(person, stamp_ns)
+            if self._absence.of_ns(person) > ttl * NS and not person.name:
+                self._expire(person, self._absence.now_ns)
 
     def _make_room(self, stamp_ns: int) -> None:
         surplus = len(self.gallery) - self.keep.max_persons + 1

@@ -70,11 +70,12 @@ ROOMS = {
     'evidence': ('calibration', 'gallery', 'types'),
     'seen': ('boxes', 'ground', 'meeting', 'pace', 'types'),
     'scene': ('boxes', 'gallery', 'meeting', 'pace', 'seen', 'topology', 'types'),
+    'absence': ('gallery',),
     'likeness': ('calibration', 'evidence', 'gallery', 'scene', 'types'),
     'walkers': ('evidence', 'gallery', 'likeness', 'scene'),
     'identify': (
-        'calibration', 'config', 'embed', 'evidence', 'gallery', 'likeness', 'scene', 'topology',
-        'types', 'walkers',
+        'absence', 'calibration', 'config', 'embed', 'evidence', 'gallery', 'likeness', 'scene',
+        'topology', 'types', 'walkers',
     ),
     # The order of it all; sight is the half of it that stands beside the cameras.
     'sight': (

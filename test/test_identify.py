@@ -467,6 +467,26 @@ def test_the_persons_of_a_camera_that_fell_silent_expire_all_the_same():
     assert number not in stage.gallery
 
 
+@pytest.mark.parametrize('hours', [-2, 2])
+def test_nobody_in_view_expires_where_the_clocks_of_cameras_are_hours_apart(hours):
+    stage = Stage('hall', 'yard', keep=GalleryConfig(ttl_s=30))
+    stage.play(3, hall=[ANNA])
+    shift_ns = hours * 3600 * NS
+    for _ in range(60):
+        stage.cameras = ('yard',)
+        stage.now_ns += shift_ns
+        stage.moment({'yard': [BERT]})
+        stage.cameras = ('hall',)
+        stage.now_ns -= shift_ns
+        stage.moment({'hall': [ANNA]})
+    assert stage.kinds().count('expired') == 0
+    assert stage.kinds().count('born') == 2
+    stage.cameras = ('hall', 'yard')
+    stage.now_ns += abs(shift_ns) + 3600 * NS
+    stage.play(3)
+    assert not len(stage.gallery)
+
+
 def test_the_longest_unseen_makes_room_for_somebody_new():
     stage = Stage('hall', keep=GalleryConfig(max_persons=3))
     anna, bert, carl = (stage.enrol(figure) for figure in (ANNA, BERT, CARL))

@@ -75,7 +75,7 @@ def trends(samples: Sequence[Mapping[str, Any]]) -> dict[str, Trend]:
     if len(warm) < 10:
         return {}
     seconds = np.array([sample['seconds'] for sample in warm])
-    kinds = ('own_mb', 'rss_mb', 'threads', 'files', 'objects', 'blocks', 'persons')
+    kinds = ('own_mb', 'rss_mb', 'threads', 'files', 'blocks', 'persons')
     return {
         kind: trend(seconds, np.array([float(sample[kind]) for sample in warm])) for kind in kinds
     }

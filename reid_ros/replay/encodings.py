@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Callable
 from typing import Union
@@ -20,6 +21,12 @@ PACKED = {
 PLANAR = ('nv12', 'nv21')
 KNOWN = (*PACKED, *PLANAR)
 SHORTEST_JPEG = 4  # start and end marker
+MOST_PIXELS = 1 << 26
+"""Of a compressed image, 8192 x 8192: a few bytes can claim gigabytes."""
+
+# Markers of a JPEG: those whose segment holds the size (ITU-T T.81, table B.1), and the data's.
+_SIZED = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_SCAN = 0xDA
 
 _TO_BGR = {
     'bgra8': cv2.COLOR_BGRA2BGR,
@@ -139,6 +146,12 @@ def decode_compressed(data: Buffer, format: str = '') -> UInt8Array:
     if flat[0] == 0xFF and flat[1] == 0xD8 and not _ends(flat):
         # OpenCV fills what is missing with grey and says so on stderr only.
         raise EncodingError(f'cut-off JPEG: {flat.size} bytes without an end ({kind})')
+    height, width = _claimed(flat)
+    if height * width > MOST_PIXELS:
+        raise EncodingError(
+            f'the image claims to be {width} x {height} pixels in {flat.size} bytes: more than '
+            f'{MOST_PIXELS} pixels are refused ({kind})'
+        )
     decode: Callable[[UInt8Array, int], UInt8Array | None] = cv2.imdecode
     try:
         image = decode(flat, cv2.IMREAD_COLOR)
@@ -147,6 +160,29 @@ def decode_compressed(data: Buffer, format: str = '') -> UInt8Array:
     if image is None:
         raise EncodingError(f'corrupt image: {flat.size} bytes that are no picture ({kind})')
     return image
+
+
+def _claimed(flat: UInt8Array) -> tuple[int, int]:
+    """Height and width that a JPEG or PNG says it has; 0, 0 where it says nothing."""
+    head = flat[:24].tobytes()
+    if head.startswith(b'\x89PNG'):
+        width, height = struct.unpack('>II', head[16:24].ljust(8, b'\0'))
+        return height, width
+    if not head.startswith(b'\xff\xd8'):
+        return 0, 0
+    at = 2
+    while at + 9 <= flat.size:
+        mark, kind = int(flat[at]), int(flat[at + 1])
+        if mark != 0xFF or kind == _SCAN:
+            break
+        if kind == 0xFF:  # filling
+            at += 1
+        elif kind in _SIZED:
+            height, width = struct.unpack('>HH', flat[at + 5 : at + 9].tobytes())
+            return height, width
+        else:
+            at += 2 + int(flat[at + 2]) * 256 + int(flat[at + 3])
+    return 0, 0
 
 
 def _ends(jpeg: UInt8Array) -> bool:
