@@ -120,13 +120,14 @@ def _largest(
             'who is meant'
         )
         return _inside(best[1].tolist(), image, name), (note,)
+    why = 'nobody was found in it' if detector else 'there is no detector (model.detector)'
     height, width = image.shape[:2]
     if height >= UPRIGHT * width:
-        note = f'{name}: nobody was found in it, so all of it was taken for the person'
+        note = f'{name}: {why}, so all of it was taken for the person'
         return np.array([0, 0, width, height], np.float32), (note,)
     raise SearchError(
-        f'{name}: nobody was found in it: give a picture of one person, or say where they stand '
-        'with --box x0,y0,x1,y1'
+        f'{name}: {why}: give a picture of one person, or say where they stand with '
+        '--box x0,y0,x1,y1'
     )
 
 

@@ -216,6 +216,14 @@ def test_a_picture_that_is_all_person_is_taken_whole_by_a_network_of_crops(toy):
         assert 'suit.png: nobody was found in it, so all of it' in found.notes[0]
         with pytest.raises(SearchError, match=r'nobody was found in it: give a picture of one'):
             Query.of(pipeline, np.full((200, 300, 3), 90, np.uint8), 'wall.png')
+    model['detector'] = 'none'
+    with Pipeline.load(build(Config, {'backend': 'cpu', 'model': model})) as alone:
+        found = Query.of(alone, np.full((200, 80, 3), (90, 96, 99), np.uint8), 'suit.png')
+        assert 'there is no detector (model.detector), so all of it' in found.notes[0]
+        with pytest.raises(SearchError, match=r'there is no detector .*: give a picture of one'):
+            Query.of(alone, scene((RED, 300)), 'hall.png')
+        with_box = Query.of(alone, scene((RED, 300)), 'hall.png', (300, 180, 360, 380))
+        np.testing.assert_allclose(with_box.vector, np.array(RED) / np.linalg.norm(RED), atol=0.02)
 
 
 @pytest.mark.parametrize(

@@ -170,6 +170,11 @@ def _vectors(contender: Contender, group: Group, some: Sequence[Tracklet]) -> li
     """(t, d) unit vectors of each tracklet's crops."""
     if contender.embedder is None:
         return [_told(group, one) for one in some]
+    card = contender.embedder.model.card
+    if card.kind == 'search':
+        raise ReidError(
+            f'{card.name} sees whole pictures and no crops: it cannot be compared on tracklets'
+        )
     height, width = SIZE
     wanted = []
     for one in some:

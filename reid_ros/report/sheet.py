@@ -139,7 +139,7 @@ def write(path: Path, looked: Looked, hits: Sequence[Hit]) -> None:
         file.write(_header(looked, hits))
         sure = [(rank, hit) for rank, hit in enumerate(hits, 1) if hit.sure]
         others = [(rank, hit) for rank, hit in enumerate(hits, 1) if not hit.sure]
-        nobody = 'No track looks enough like the person.' if hits else 'No track was seen.'
+        nobody = 'Nobody surely; the likeliest come first below.' if hits else 'No track was seen.'
         file.write(_group('Taken for the person', sure, nobody))
         if others:
             file.write(_group('Not sure, or somebody else', others, ''))
