@@ -21,8 +21,10 @@ FULL = 0.92
 """Share of the time that work may take; the rest is for what nobody measures."""
 EASY = 0.8
 """Share of FULL that work must stay under before some of it is taken up again."""
+PRESSED_S = 0.5
+"""Seconds for which work must be too much before more is given up; deadlines hold meanwhile."""
 CALM_S = 2.0
-"""Seconds for which it must."""
+"""Seconds for which it must stay under it."""
 LEAST = 0.15
 """Share of the time that stays with embeddings before frames: else nobody new would be known."""
 TOLD_S = 5.0
@@ -105,7 +107,7 @@ class Budget:
         self._crops_each = self._shapes_each = 0.0
         self._error_s = 0.0
         self._tokens, self._filled_s = 0.0, -math.inf
-        self._uneasy_s = -math.inf
+        self._eased_s, self._uneasy_s = math.inf, -math.inf
 
     # -- images --------------------------------------------------------------------------------
 
@@ -184,6 +186,7 @@ class Budget:
             self.level = 0
             return None
         now = self.clock()
+        self._eased_s = min(self._eased_s, now)
         self._weigh(now)
         self._fill(now)
         return Allowance(self, list(due_s), min(due_s.values(), default=math.inf), now)
@@ -220,10 +223,12 @@ class Budget:
         return 2 if work['frames'] + LEAST <= full else 3
 
     def _weigh(self, now_s: float) -> None:
-        """Raise the level at once, lower it by one where there was room for long."""
+        """Raise the level where work was too much for a while, lower it where there was room."""
         needed = self._needed(FULL)
-        if needed > self.level:
-            self.level = needed
+        if needed <= self.level:
+            self._eased_s = now_s
+        elif now_s - self._eased_s >= PRESSED_S:
+            self.level, self._eased_s = needed, now_s
         if self._needed(FULL * EASY) >= self.level:
             self._uneasy_s = now_s
         elif now_s - self._uneasy_s >= CALM_S:

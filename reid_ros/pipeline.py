@@ -19,7 +19,7 @@ from reid_ros.gallery import Gallery, GalleryError
 from reid_ros.gallery_store import GalleryStore
 from reid_ros.identify import Identifier, Identities
 from reid_ros.scene import Observation
-from reid_ros.sight import Clock as Stages
+from reid_ros.sight import Clock as Clock
 from reid_ros.sight import Sight, Walks
 from reid_ros.topology import Topology
 from reid_ros.types import Candidates, Frame, Moment, Sightings
@@ -144,7 +144,7 @@ class Pipeline:
         Raises:
             ValueError: two frames of one camera, or a stamp that runs backwards.
         """
-        clock = Stages()
+        clock = Clock()
         observations = self.sight.observe(frames, clock, allowance)
         result = self.identify(observations, [frame.index for frame in frames])
         clock.lap('identify')
@@ -169,7 +169,7 @@ class Pipeline:
     def observe(
         self,
         frames: Sequence[Frame],
-        clock: Stages | None = None,
+        clock: Clock | None = None,
         allowance: Allowance | None = None,
     ) -> list[Observation]:
         """The first half of `step`: tracks and vectors, but nobody is identified.

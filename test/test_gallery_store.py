@@ -428,7 +428,7 @@ def save_for_ever(fresh):
     while True:
         round_ += 1
         # To wipe out traces takes many times as long as to save.
-        gone = draw.integers(1, 5) if draw.random() < 0.1 else 0
+        gone = draw.integers(1, 5) if round_ % 10 == 0 else 0
         for number in [p.number for p in gallery][:gone]:
             gallery.forget(number)
         while len(gallery) < 15:
@@ -453,7 +453,7 @@ for kill in range(kills):
     child = os.fork()
     if not child:
         save_for_ever(False)
-    time.sleep(random.uniform(0.0, 0.1))
+    time.sleep(random.uniform(0.0, 0.12))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     gallery = Gallery()
@@ -485,7 +485,7 @@ def test_a_kill_at_any_moment_leaves_one_whole_state(tmp_path, seed):
     assert result.returncode == 0, result.stderr
     count, last = map(int, result.stdout.split())
     assert count > 10
-    assert last > 10, 'the children hardly saved anything'
+    assert last > 20, 'the children hardly saved anything'
 
 
 def test_a_kill_leaves_what_was_saved_before(path):

@@ -16,6 +16,7 @@ from reid_ros.cli import (
     bench_footage,
     bench_gait,
     bench_identity,
+    bench_load,
     bench_openset,
     bench_render,
     bench_silhouette,
@@ -41,6 +42,7 @@ def add(verbs: Any) -> None:
     bench_footage.add(parts)
     bench_gait.add(parts)
     bench_identity.add(parts)
+    bench_load.add(parts)
     bench_openset.add(parts)
     bench_render.add(parts)
     bench_silhouette.add(parts)

@@ -107,7 +107,8 @@ class Eyes:
             self.intake.put(arrival)
 
     def _age_s(self, arrival: Arrival) -> float:
-        return (self._node.get_clock().now().nanoseconds - arrival.stamp_ns) * 1e-9
+        now_ns: int = self._node.get_clock().now().nanoseconds
+        return (now_ns - arrival.stamp_ns) * 1e-9
 
     def _dropped(self, camera: str) -> None:
         self.cameras[camera].health.count('dropped_by_policy')

@@ -15,7 +15,8 @@ from sensor_msgs.msg import PointCloud2
 
 from reid_ros.budget import Allowance
 from reid_ros.config import Config, TopologyConfig
-from reid_ros.pipeline import Pipeline, Stages
+from reid_ros.pipeline import Clock as Stages
+from reid_ros.pipeline import Pipeline
 from reid_ros.ros.clocks import Answerer
 from reid_ros.ros.eyes import Eyes
 from reid_ros.ros.loop import Loop
