@@ -25,6 +25,8 @@ PRESSED_S = 0.5
 """Seconds for which work must be too much before more is given up; deadlines hold meanwhile."""
 CALM_S = 2.0
 """Seconds for which it must stay under it."""
+TURN_S = 5.0
+"""Seconds for which a camera has gait where not all can: a gait is seen over some steps."""
 LEAST = 0.15
 """Share of the time that stays with embeddings before frames: else nobody new would be known."""
 TOLD_S = 5.0
@@ -43,12 +45,14 @@ class _Ledger:
         counts: KIND_wanted and KIND_given_up since the beginning, of gait, embeddings, frames.
         wanted, missed: the same by kind, lately.
         served_s: when an image of it was last taken.
+        walked_s: when it was last given a turn of gait.
     """
 
     counts: Counter[str] = field(default_factory=Counter)
     wanted: dict[str, Rate] = field(default_factory=lambda: _rates())
     missed: dict[str, Rate] = field(default_factory=lambda: _rates())
     served_s: float = -math.inf
+    walked_s: float = -math.inf
 
     def note(self, kind: str, wanted: int, missed: int, now_s: float) -> None:
         for name, rates, number in (
@@ -108,6 +112,7 @@ class Budget:
         self._error_s = 0.0
         self._tokens, self._filled_s = 0.0, -math.inf
         self._eased_s, self._uneasy_s = math.inf, -math.inf
+        self._walking, self._turn = set(cameras), -1
 
     # -- images --------------------------------------------------------------------------------
 
@@ -166,9 +171,7 @@ class Budget:
         """Seconds that a step over so many frames takes at the present level, with caution."""
         crops = self._crops_each * frames
         result = self._frame.of(frames) + self._embed.of(crops)
-        if not self.level:
-            result += self._gait.of(self._shapes_each * frames)
-        return result + self._caution_s
+        return result + self._gait.of(self._shapes_each * frames) + self._caution_s
 
     @property
     def _caution_s(self) -> float:
@@ -188,6 +191,7 @@ class Budget:
         now = self.clock()
         self._eased_s = min(self._eased_s, now)
         self._weigh(now)
+        self._take_turns(now)
         self._fill(now)
         return Allowance(self, list(due_s), min(due_s.values(), default=math.inf), now)
 
@@ -234,6 +238,24 @@ class Budget:
         elif now_s - self._uneasy_s >= CALM_S:
             self.level, self._uneasy_s = self.level - 1, now_s
 
+    def _take_turns(self, now_s: float) -> None:
+        """Say which cameras have gait: all, or as many as there is room for, for some seconds."""
+        if not self.level:
+            self._walking, self._turn = set(self._ledgers), -1
+            return
+        turn = int(now_s / TURN_S)
+        if turn == self._turn and self.level == 1:
+            return
+        self._turn = turn
+        work = self.demand()
+        names = [n for n, one in self._ledgers.items() if now_s - one.served_s < TURN_S]
+        room = FULL - work['frames'] - work['embeddings'] if self.level == 1 else 0.0
+        share = min(max(room / work['gait'], 0.0), 1.0) if work['gait'] else 0.0
+        names.sort(key=lambda name: self._ledgers[name].walked_s)
+        self._walking = set(names[: int(share * len(names))])
+        for name in self._walking:
+            self._ledgers[name].walked_s = now_s
+
     def _fill(self, now_s: float) -> None:
         """Let the crops that may be embedded grow with the time."""
         each = self._embed.each(now_s)
@@ -277,17 +299,21 @@ class Allowance:
             self._grant(camera, len(mine & granted), len(fresh), len(fresh - granted))
         return [i in granted for i in range(len(wanted))]
 
-    def walks(self, wanted: Mapping[str, int]) -> bool:
-        """Whether silhouettes of so many people, by camera, are looked at."""
+    def walks(self, wanted: Mapping[str, int]) -> set[str]:
+        """Cameras of which silhouettes are looked at.
+
+        Args:
+            wanted: of how many people, by camera.
+        """
         own, now = self._budget, self._budget.clock()
-        total = sum(wanted.values())
-        own._shapes.add(now, total)
-        left = self._left(now) - own._gait.of(total)
-        given = not own.level and left >= 0.0
+        own._shapes.add(now, sum(wanted.values()))
+        given = own._walking & wanted.keys()
+        total = sum(wanted[camera] for camera in given)
+        if self._left(now) < own._gait.of(total):
+            given, total = set(), 0
         for camera, number in wanted.items():
-            own._ledgers[camera].note('gait', number, 0 if given else number, now)
-        if given:
-            self._shapes += total
+            own._ledgers[camera].note('gait', number, 0 if camera in given else number, now)
+        self._shapes += total
         own._shapes_each += 0.1 * (total / max(len(self._cameras), 1) - own._shapes_each)
         return given
 

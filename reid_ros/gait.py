@@ -27,6 +27,8 @@ REASONS = ('', 'few', 'still', 'gap', 'jump', 'unfit')
 """Why there is no vector although silhouettes are good, besides those of `silhouette.REASONS`."""
 
 
+FARTHEST = 1e9
+"""Entries of a camera's motion beyond which it cannot be told any more what moved whither."""
 AWAY = 'away'
 """Of a track that was not seen in the frame: no reason to be told."""
 
@@ -106,7 +108,9 @@ class Gaits:
             ego: (3, 3) from the previous frame's pixels to this one's, where that is known.
         """
         if ego is not None:
-            self._egos[camera] = ego @ self._egos.get(camera, np.eye(3))
+            since = ego @ self._egos.get(camera, np.eye(3))
+            # Under load nobody may ask for long; the walks of before are over then.
+            self._egos[camera] = since if np.abs(since).max() < FARTHEST else np.eye(3)
         period = round(NS / self.config.rate_hz)
         due_ns = self._next_ns.get(camera, stamp_ns)
         if stamp_ns < due_ns - period // 4:

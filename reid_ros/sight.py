@@ -89,7 +89,10 @@ class Walks:
         rows = [np.flatnonzero(tracked[i].detection >= 0) for i in due]
         if allowance is not None:
             wanted = {frames[i].camera: len(r) for i, r in zip(due, rows)}
-            if not allowance.walks(wanted):
+            may = allowance.walks(wanted)
+            rows = [r for i, r in zip(due, rows) if frames[i].camera in may]
+            due = [i for i in due if frames[i].camera in may]
+            if not due:
                 return [None] * len(frames)
         looked = self.shapes.look([(frames[i], tracked[i].boxes[r]) for i, r in zip(due, rows)])
         seen = [

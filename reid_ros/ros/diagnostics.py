@@ -148,7 +148,7 @@ def node_status(
     elif facts.get('given_up'):
         status.level = DiagnosticStatus.WARN
         status.message = (
-            f'under load: {facts["given_up"]} given up; {facts["given_up_reason"]}; lower '
+            f'{state}, under load: {facts["given_up"]} given up; {facts["given_up_reason"]}; lower '
             'max_rate_hz, use fewer cameras or smaller models'
         )
     else:
