@@ -7,6 +7,7 @@ from types import ModuleType
 import numpy as np
 import official
 import pytest
+import rclpy
 from geometry_msgs.msg import TransformStamped
 from official import Recording, hri_msgs, recorded
 from rclpy.qos import DurabilityPolicy
@@ -16,7 +17,7 @@ from std_msgs.msg import Bool, Float32, String
 
 from reid_ros.config import CameraConfig, HriConfig, ModelConfig
 from reid_ros.lens import seen
-from reid_ros.ros import humans, persons
+from reid_ros.ros import hri, humans, persons
 from reid_ros.ros.humans import BodyTopics
 from reid_ros.ros.outputs import Outputs, Shot
 from reid_ros.ros.target import TargetTopics
@@ -322,6 +323,8 @@ def test_a_merged_person_becomes_an_alias(ros, monkeypatch):
     stage.tend()
     ros.spin_until(lambda: alias and alias[-1].data == 'p2')
     assert sorted(stage.topic('persons/known').last.ids) == ['p2', 'p7']
+    stage.play(a=[(1, 7, BOX)])  # a gallery was loaded from before
+    ros.spin_until(lambda: alias[-1].data == '')
     stage.gallery.remove(2)
     stage.play(a=[])
     stage.tend()
@@ -334,8 +337,6 @@ def test_a_person_manager_takes_the_persons_over_and_may_leave_again(ros, monkey
     stage.tend()
     stage.play(a=[(1, 7, BOX)])
     tracked, known = stage.topic('persons/tracked'), stage.topic('persons/known')
-    import rclpy
-
     manager = ros.add(rclpy.create_node('manager', context=ros.context))
     manager.create_publisher(Bool, '/humans/persons/tracked', 1)
     ros.spin_until(lambda: ros.node.count_publishers('/humans/persons/tracked'))
@@ -351,6 +352,18 @@ def test_a_person_manager_takes_the_persons_over_and_may_leave_again(ros, monkey
     stage.tend()
     stage.play(a=[(1, 7, BOX)])
     assert stage.topic('persons/tracked').last.ids == ['p7']
+
+
+def test_a_node_s_own_persons_are_not_those_of_a_manager(ros):
+    topic = '/humans/persons/tracked'
+    assert not hri.others(ros.node, topic)
+    ros.publisher(Bool, topic)
+    ros.spin_until(lambda: ros.node.count_publishers(topic) == 1)
+    assert not hri.others(ros.node, topic)
+    namesake = ros.add(rclpy.create_node('tester', namespace='/elsewhere', context=ros.context))
+    namesake.create_publisher(Bool, topic, 1)
+    ros.spin_until(lambda: ros.node.count_publishers(topic) == 2)
+    assert hri.others(ros.node, topic)
 
 
 def test_topics_of_persons_are_bounded_and_leave_nothing_behind(ros, monkeypatch):
@@ -567,8 +580,12 @@ def test_a_clock_that_jumps_back_does_not_end_it(elsewhere):
     elsewhere.show(2.0, body_x=RED)
     person = elsewhere.matches()['body_x']
     elsewhere.now_ns -= 50 * S
-    elsewhere.show(2.0, body_x=RED)
-    assert elsewhere.matches()['body_x'] == person
+    elsewhere.show(0.3, body_x=RED)
+    elsewhere.track('body_x', 'body_y')
+    elsewhere.show(2.5, body_x=RED, body_y=BLUE)
+    said = elsewhere.matches()
+    assert said['body_x'] == person
+    assert said['body_y'] not in (None, person)
 
 
 def test_when_disabled_everything_is_taken_back(elsewhere):
