@@ -13,8 +13,8 @@ from reid_ros.types import ReidError
 # Each module has `add(verbs)`, which adds its parsers and sets `call`, a function of the parsed
 # arguments that returns the exit status. Heavy imports stay inside that function.
 VERBS = (
-    'demo', 'run', 'search', 'evaluate', 'world', 'bag', 'node', 'models', 'gallery', 'calibrate', 'doctor',
-    'bench', 'train', 'prune', 'export',
+    'demo', 'run', 'search', 'evaluate', 'world', 'bag', 'node', 'models', 'gallery', 'calibrate',
+    'doctor', 'bench', 'train', 'prune', 'export',
 )  # fmt: skip
 
 
