@@ -37,6 +37,8 @@ AWAY = 0.95
 """How well it is known where somebody is who went out of sight half a second ago."""
 MANAGER_S = 2.0
 """Until it is seen that a person manager is there."""
+MANAGE_S = 1.0
+"""So often somebody looks for one."""
 
 
 class Humans:
@@ -65,6 +67,7 @@ class Humans:
         self._named: set[int] = set()  # persons of whom somebody may have heard
         self._last: dict[int, Pose] = {}
         self._opened_s = time.monotonic()
+        self._managed_s = -MANAGE_S
         self._publisher = node.create_publisher(
             self.msg.IdsMatch, hri.MATCHES, DEPTH, event_callbacks=QUIET_PUBLISHER
         )
@@ -114,14 +117,9 @@ class Humans:
             exists: whether a number is still a person's.
         """
         now_s = time.monotonic()
-        wanted = self._config.hri.publish_persons
-        if wanted == 'always':
-            self.persons.start()
-        elif wanted == 'auto' and now_s - self._opened_s > MANAGER_S:
-            if hri.others(self._node, PERSON_MANAGER):
-                self.persons.stop()
-            else:
-                self.persons.start()
+        if now_s - self._managed_s >= MANAGE_S:
+            self._managed_s = now_s
+            self._manage(now_s)
         self.persons.tend(exists, now_s)
         with self._lock:
             last = dict(self._last)
@@ -134,6 +132,17 @@ class Humans:
                 stamp = self._node.get_clock().now().to_msg()
                 header = Header(stamp=stamp, frame_id=self._config.target_frame)
                 self._frames.send(header, f'person_{hri.person_id(number)}', pose)
+
+    def _manage(self, now_s: float) -> None:
+        """Publish persons where nobody else does."""
+        wanted = self._config.hri.publish_persons
+        if wanted == 'always':
+            self.persons.start()
+        elif wanted == 'auto' and now_s - self._opened_s > MANAGER_S:
+            if hri.others(self._node, PERSON_MANAGER):
+                self.persons.stop()
+            else:
+                self.persons.start()
 
     def clear(self) -> None:
         """Take everything back that was said of bodies."""
@@ -174,7 +183,8 @@ class BodyTopics:
         self._node, self._config, self._frames, self._pictures = node, config, frames, pictures
         self._bodies, self._lock = Bodies(), threading.Lock()
         self._of: dict[str, dict[str, Any]] = {}
-        self._stepped_s = 0.0
+        self._stepped_s = self._looked_s = 0.0
+        self._warned = False
         self._tracked = self._publisher(self.humans.msg.IdsList, 'tracked')
 
     @property
@@ -221,6 +231,7 @@ class BodyTopics:
             if self._of and time.monotonic() - self._stepped_s > SILENT_S:
                 self._clear()
         self.humans.tend(exists)
+        self._warn()
 
     def rest(self) -> None:
         """The node is deactivated: nobody is tracked any more."""
@@ -240,6 +251,20 @@ class BodyTopics:
         self.humans.clear()
         stamp = self._node.get_clock().now().to_msg()
         self._list(Header(stamp=stamp), [])
+
+    def _warn(self) -> None:
+        """Say once that two find bodies: each would take the other's away."""
+        now_s = time.monotonic()
+        if self._warned or now_s - self._looked_s < MANAGE_S:
+            return
+        self._looked_s = now_s
+        topic = f'{hri.BODIES}/tracked'
+        if hri.others(self._node, topic):
+            self._warned = True
+            self._node.get_logger().warning(
+                f'somebody else publishes {topic}, too, and readers see bodies come and go: set '
+                'hri.identify_only: true to recognise theirs, or hri.enabled: false'
+            )
 
     def _list(self, header: Header, names: Sequence[str]) -> None:
         """Say who is tracked; a body has topics while it is."""

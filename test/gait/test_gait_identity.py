@@ -117,6 +117,21 @@ def test_who_comes_back_in_other_clothes_is_known_by_gait():
         assert (stage.number(ANNA) == number) == (persons == 1)
 
 
+def test_candidates_by_gait_alone_rank_who_walks_alike():
+    other = lookalike('bert', ANNA, 8)
+    stage = Walkway('hall', walks=walks('anna', 'bert'))
+    stage.play(6, hall=[ANNA, other])
+    first, second = stage.number(ANNA), stage.number(other)
+    stage.wait(20)
+    stage.play(6, hall=[ANNA])
+    (row,) = stage.moments[-1][1]
+    asked = 'hall', [row.track], stage.moments[-1][0]
+    looks = stage.identifier.candidates(*asked)
+    gait = stage.identifier.candidates(*asked, gait=True)
+    assert looks.persons[0, 0] == gait.persons[0, 0] == first
+    assert second not in gait.persons[0], 'nobody who walks otherwise'
+
+
 def test_a_stranger_in_the_same_clothes_is_told_by_gait():
     other = lookalike('bert', ANNA, 8)
     for gait, persons in ((STRIDES, 2), (None, 1)):

@@ -184,6 +184,19 @@ def test_nobody_is_tracked_where_images_stay_away(stage, monkeypatch):
     assert stage.topic('bodies/tracked').last.ids == ['b2'], 'a name is never used again'
 
 
+def test_two_who_publish_bodies_are_told_once(ros, stage, capfd):
+    stage.tend()
+    assert '/humans/bodies/tracked' not in capfd.readouterr().err
+    other = ros.add(rclpy.create_node('other', context=ros.context))
+    other.create_publisher(Bool, '/humans/bodies/tracked', 1)
+    ros.spin_until(lambda: ros.node.count_publishers('/humans/bodies/tracked'))
+    for _ in range(2):
+        stage.bodies._looked_s = 0.0
+        stage.tend()
+    told = capfd.readouterr()
+    assert (told.out + told.err).count('somebody else publishes /humans/bodies/tracked') == 1
+
+
 # -- matches --------------------------------------------------------------------------------------
 
 
@@ -333,6 +346,7 @@ def test_a_merged_person_becomes_an_alias(ros, monkeypatch):
 
 def test_a_person_manager_takes_the_persons_over_and_may_leave_again(ros, monkeypatch):
     monkeypatch.setattr(humans, 'MANAGER_S', -1.0)
+    monkeypatch.setattr(humans, 'MANAGE_S', 0.0)
     stage = Stage(ros, monkeypatch)
     stage.tend()
     stage.play(a=[(1, 7, BOX)])
