@@ -138,8 +138,8 @@ class Budget:
         """Cameras whose images are taken now, and those whose image is too late to be of use.
 
         Whoever waited longest to be served comes first. The others wait for the next step. An
-        image that came in time and is too late now gives way to a newer one, unless its camera
-        would go without for long.
+        image that came in time and is too late now, even with nothing but its people found, gives
+        way to a newer one, unless its camera would go without for long.
         """
         if not self.limit_s:
             return [one.camera for one in waiting], []
@@ -147,12 +147,12 @@ class Budget:
         taken: list[str] = []
         late: list[str] = []
         due = math.inf
-        alone = self._forecast(1)
+        alone = self._frame.of(1) + self._caution_s
         for one in sorted(waiting, key=lambda w: (self._ledgers[w.camera].served_s, w.due_s)):
             due_s = min(due, one.due_s)
-            if now + self._forecast(len(taken) + 1) > due_s:
-                if taken:
-                    continue
+            if now + self._forecast(len(taken) + 1) > due_s and taken:
+                continue
+            if now + alone > due_s:
                 hopeless = one.came_s + alone > one.due_s
                 if not hopeless and now - self._ledgers[one.camera].served_s < self._patience_s:
                     late.append(one.camera)

@@ -182,10 +182,10 @@ class Stand:
 
     def _counts(self, feed: Feed, names: Sequence[str]) -> dict[str, int]:
         result: dict[str, int] = {}
+        told = feed.told()
         for name in names:
-            told = feed.told(name)
             for key in (f'{kind}_{what}' for kind in KINDS for what in ('wanted', 'given_up')):
-                result[key] = result.get(key, 0) + int(told[key])
+                result[key] = result.get(key, 0) + int(told[name][key])
         return result
 
     def _idf1(self, run: Run) -> float:

@@ -168,17 +168,21 @@ class Feed:
         run.seconds = time.monotonic() - began
         return run
 
-    def told(self, status: str) -> Mapping[str, str]:
-        """The latest diagnostics of a camera, or of 'node'; waits for new ones."""
+    def told(self) -> Mapping[str, Mapping[str, str]]:
+        """The next diagnostics: of each camera, and of 'node'.
+
+        Raises:
+            ReidError: none come.
+        """
         with self._lock:
             self._status.clear()
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             with self._lock:
-                if status in self._status:
-                    return self._status[status]
+                if 'node' in self._status:  # one message tells all
+                    return dict(self._status)
             time.sleep(0.05)
-        raise ReidError(f'{self._target} told no diagnostics of {status}')
+        raise ReidError(f'{self._target} publishes no diagnostics')
 
     def call(self, name: str) -> None:
         """Call a service of the node that takes nothing.
