@@ -137,7 +137,7 @@ class Identifier:
         found: dict[int, Match] = {}
         if ready and len(self.gallery):
             result = self._likeness.of_tracks(ready, looks(ready), stamp_ns)
-            for row, match in enumerate(matches(result, self.config.false_accept)):
+            for row, match in enumerate(self._likeness.matched(result, self.config.false_accept)):
                 found[ready[row].number] = match
                 if self._likeness.settled(result, match, self.config.false_accept, stamp_ns):
                     number = int(result.persons[match.column])

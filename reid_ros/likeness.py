@@ -7,12 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from reid_ros.calibration import Calibration
-from reid_ros.evidence import Evidence, Match, Scores, joined, scores
+from reid_ros.evidence import Evidence, Match, Scores, joined, matches, scores
 from reid_ros.gallery import Gallery, Kind
 from reid_ros.scene import Scene, SeenTrack
 from reid_ros.types import BoolArray, Candidates, DoubleArray, FloatArray
 
 NS = 1_000_000_000
+KNOWN_TIMES = 5
+"""Who was seen in so many times the crops is well known beside the other."""
 YOUNG_NS = 10 * NS
 """A person known for less may still turn out to be somebody else's second number."""
 LIKELY = 300
@@ -209,15 +211,34 @@ class Likeness:
             or self.one(found, match, false_accept, stamp_ns)
         )
 
-    def _glimpsed(self, found: Scores, match: Match) -> bool:
-        """True where the second best was seen too shortly to be confirmed, and is not here.
+    def matched(self, found: Scores, false_accept: float) -> list[Match]:
+        """As `matches`, but of two who fit a track the well known goes before who was glimpsed."""
+        result = matches(found, false_accept)
+        taken = {match.column for match in result if not match.ambiguous}
+        accepted = found.accepted(false_accept)
+        for row, match in enumerate(result):
+            other = Match(match.rival, -match.margin, True, True, match.column)
+            if (
+                match.ambiguous
+                and accepted[row, match.rival]
+                and match.rival not in taken
+                and self._glimpsed(found, other)
+            ):
+                result[row] = other
+        return result
 
-        Such numbers come from a track that showed two people at once; as long as they were kept,
-        the one of the two who is well known would not be recognised.
+    def _glimpsed(self, found: Scores, match: Match) -> bool:
+        """True where the second best is hardly known beside the best, and is not here.
+
+        Such numbers come from a track that showed two people one after the other; as long as they
+        were kept, the one of the two who is well known would not be recognised.
         """
-        first, second = int(found.persons[match.column]), int(found.persons[match.rival])
-        known = self._gallery[first].confirmed and not self._gallery[second].confirmed
-        return known and all(track.person != second for track in self._scene.alive())
+        first, second = (
+            self._gallery[int(found.persons[column])] for column in (match.column, match.rival)
+        )
+        hardly = not second.confirmed or second.crops * KNOWN_TIMES <= first.crops
+        alive = any(track.person == second.number for track in self._scene.alive())
+        return first.confirmed and hardly and not alive
 
     def one(self, found: Scores, match: Match, false_accept: float, stamp_ns: int) -> bool:
         """True where the two best persons may well be one, so that their likeness is no doubt.
