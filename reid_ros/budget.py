@@ -32,7 +32,7 @@ LEAST = 0.15
 TOLD_S = 5.0
 """Seconds over which diagnostics tell what was given up."""
 PATIENCE_S = 1.0
-"""A camera that waited for longer is served, however late its image is."""
+"""A camera that was not served for longer is, however late its image is."""
 CAUTION = 3.0
 """How many mean errors of its forecast a step is given on top."""
 
@@ -134,34 +134,32 @@ class Budget:
         """An image of a camera is not used."""
         self._ledgers[camera].note('frames', 0, 1, self.clock())
 
-    def choose(self, waiting: Sequence[Waiting]) -> tuple[list[str], list[str]]:
-        """Cameras whose images are taken now, and those whose image is too late to be of use.
+    def choose(self, waiting: Sequence[Waiting]) -> list[str]:
+        """Cameras whose images are taken now; the others wait for the next step.
 
-        Whoever waited longest to be served comes first. The others wait for the next step. An
-        image that came in time and is too late now, even with nothing but its people found, gives
-        way to a newer one, unless its camera would go without for long.
+        Whoever waited longest to be served comes first. An image that came in time and is too late
+        now, even with nothing but its people found, waits for a newer one to take its place, but
+        its camera does not go without for long.
         """
         if not self.limit_s:
-            return [one.camera for one in waiting], []
+            return [one.camera for one in waiting]
         now = self.clock()
         taken: list[str] = []
-        late: list[str] = []
         due = math.inf
         alone = self._frame.of(1) + self._caution_s
         for one in sorted(waiting, key=lambda w: (self._ledgers[w.camera].served_s, w.due_s)):
             due_s = min(due, one.due_s)
-            if now + self._forecast(len(taken) + 1) > due_s and taken:
+            if taken and now + self._forecast(len(taken) + 1) > due_s:
                 continue
             if now + alone > due_s:
                 hopeless = one.came_s + alone > one.due_s
                 if not hopeless and now - self._ledgers[one.camera].served_s < self._patience_s:
-                    late.append(one.camera)
                     continue
             taken.append(one.camera)
             due = due_s
         for camera in taken:
             self._ledgers[camera].served_s = now
-        return taken, late
+        return taken
 
     @property
     def _patience_s(self) -> float:

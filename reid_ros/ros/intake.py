@@ -14,6 +14,9 @@ from reid_ros.budget import Budget, Waiting
 from reid_ros.moments import WINDOW_NS, Moments
 from reid_ros.types import Detections
 
+AGAIN_S = 0.05
+"""Seconds after which images that came too late are looked at again."""
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -93,19 +96,16 @@ class Newest:
 
     def take(self, timeout_s: float) -> list[Arrival]:
         """The waiting images that are used now, earliest stamp first."""
-        late: list[str] = []
         with self._changed:
             if not self._slots:
                 self._changed.wait(timeout_s)
             taken = list(self._slots)
             if self._budget is not None:
                 waiting = [one for _, one in self._slots.values() if one is not None]
-                taken, late = self._budget.choose(waiting)
-            for camera in late:
-                self._drop(camera)
+                taken = self._budget.choose(waiting)
+            if self._slots and not taken:
+                self._changed.wait(min(timeout_s, AGAIN_S))  # for newer ones
             result = [self._slots.pop(camera)[0] for camera in taken]
-        for camera in late:
-            self._dropped(camera)
         return sorted(result, key=lambda arrival: arrival.stamp_ns)
 
     def _drop(self, camera: str) -> bool:

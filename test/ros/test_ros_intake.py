@@ -2,6 +2,7 @@ import threading
 
 from ros_builders import detections
 
+from reid_ros.budget import Budget
 from reid_ros.ros.intake import Arrival, Everything, Join, Newest
 
 S = 1_000_000_000
@@ -100,3 +101,23 @@ def test_images_that_a_detector_skipped_are_given_up_and_counted():
     for stamp in range(4, 9):
         join.image(arrival('a', stamp))
     assert gone == [2, 1, 1]
+
+
+def test_an_image_that_is_too_late_waits_for_a_newer_one_and_a_reset_is_never_lost():
+    now = [100.0]
+    budget = Budget(['hall'], 0.3, lambda: now[0])
+    dropped = []
+    slots = Newest(dropped.append, budget)
+    slots.put(Arrival('hall', 1, 'first'))
+    assert [a.message for a in slots.take(0.01)] == ['first']
+    slots.put(Arrival('hall', 2, 'second', reset=True))
+    now[0] += 0.4
+    assert slots.take(0.01) == []
+    assert dropped == [], 'nothing newer came yet'
+    slots.put(Arrival('hall', 3, 'third'))
+    (taken,) = slots.take(0.01)
+    assert (taken.message, taken.reset, dropped) == ('third', True, ['hall'])
+    slots.put(Arrival('hall', 4, 'last'))
+    now[0] += 2.0
+    assert [a.message for a in slots.take(0.01)] == ['last']
+    assert budget.counts('hall') == {'frames_wanted': 4, 'frames_given_up': 1}

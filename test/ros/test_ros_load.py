@@ -54,14 +54,23 @@ def ready(ros, node, cameras):
     ros.spin_for(0.3)
 
 
+def while_sending(cameras, condition):
+    """Send until condition() is true."""
+    for _ in range(60):
+        cameras.send(10)
+        if condition():
+            return
+    pytest.fail('not within 600 images')
+
+
 def test_a_node_that_cannot_keep_its_limit_says_what_it_gives_up_and_serves_everybody(
     ros, cameras
 ):
     node = reid_node(ros, settings(max_latency_s=0.0005))
     told = Diagnosis(ros)
     ready(ros, node, cameras)
-    cameras.send(30)
-    ros.spin_until(lambda: int(told.value('a', 'gait_wanted') or 0) > 5)
+    while_sending(cameras, lambda: int(told.value('a', 'gait_wanted') or 0) > 5)
+    ros.spin_for(1.2)
     assert told.value('a', 'gait_given_up') == told.value('a', 'gait_wanted')
     assert float(told.value('a', 'given_up_gait')) == 1.0
     assert told.value('node', 'given_up_reason').startswith('work asks for')
@@ -70,10 +79,9 @@ def test_a_node_that_cannot_keep_its_limit_says_what_it_gives_up_and_serves_ever
     node.set_parameters([Parameter('max_latency_s', value=30.0)])
     ros.spin_for(0.5)
     before = int(told.value('a', 'gait_given_up'))
-    cameras.send(20)
-    ros.spin_for(1.5)
+    wanted = int(told.value('a', 'gait_wanted'))
+    while_sending(cameras, lambda: int(told.value('a', 'gait_wanted')) > wanted + 5)
     assert int(told.value('a', 'gait_given_up')) == before, 'there is time for everything now'
-    assert int(told.value('a', 'gait_wanted')) > before
 
 
 def test_without_a_limit_and_for_bags_nothing_is_given_up(ros, cameras):
