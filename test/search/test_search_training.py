@@ -1,54 +1,38 @@
-"""Trainings of person search learn, go on after a kill, and heed their teachers."""
+"""Trainings of person search learn, go on after a kill, and become files that a robot runs."""
 
-
+import numpy as np
+import onnx
 import pytest
 
 torch = pytest.importorskip('torch', reason='training needs torch')
 
+from search_recipes import QUEUE, RECIPE, TWO_STAGE  # noqa: E402
 from search_trees import prw  # noqa: E402
 
-from reid_ros.train import curves, loop  # noqa: E402
+from reid_ros import cli  # noqa: E402
+from reid_ros.card import Card  # noqa: E402
+from reid_ros.config import DetectConfig  # noqa: E402
+from reid_ros.detect import Detector  # noqa: E402
+from reid_ros.model import Model  # noqa: E402
+from reid_ros.train import ablate, curves, loop  # noqa: E402
 from reid_ros.train import saved as trained  # noqa: E402
-from reid_ros.train.search import saved, searching, settings  # noqa: E402
+from reid_ros.train.artefact import Wanted  # noqa: E402
+from reid_ros.train.checkpoint import TrainError  # noqa: E402
+from reid_ros.train.export import ExportError  # noqa: E402
+from reid_ros.train.search import (  # noqa: E402
+    artefact,
+    final,
+    saved,
+    score,
+    searching,
+    settings,
+    worth,
+)
+from reid_ros.train.search.data.sources import trials  # noqa: E402
+from reid_ros.train.search.export import Asker  # noqa: E402
+from reid_ros.types import Frame  # noqa: E402
 
 pytestmark = pytest.mark.slow
-
-RECIPE = """
-task: search
-data:
-  sets:
-    few: {layout: prw, path: ROOT}
-    asked: {layout: prw, path: ROOT, split: test}
-  train: [few]
-  validation: [asked]
-  test: [asked]
-  height: 96
-  width: 128
-  batch: 2
-  score: 0.05
-  workers: 0
-augment: {flip: 0.0, zoom: 0.1, shift: 0.05, colour: 0.0, channel: 0.0}
-net: {head: dense, encoder: mobile_s, embed: 16, width: 16, depth: 1, answers: 20}
-optim: {steps: 4, rate: 2.0e-3}
-run: {device: cpu, log_steps: 1, score_steps: 2, save_s: 0.0, threads: 1}
-"""
-TWO_STAGE = {
-    'net.head': 'two_stage', 'net.encoder': 'resnet18', 'net.pool': [4, 2], 'net.hidden': 16,
-    'net.sizes': [24.0], 'net.ratios': [3.0], 'loss.regions': 8, 'loss.anchors': 16,
-    'net.answers': 8,
-}  # fmt: skip
-QUEUE = """
-recipe: recipe.yaml
-plain: alone
-headline: both
-rivals: [table]
-seeds: 1
-inits: {pair: {table.teacher: TEACHER, distil.teacher: TEACHER}}
-arms:
-  alone: {table.variant: none, distil.dose: 0.0}
-  both: {}
-  table: {distil.dose: 0.0}
-"""
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -63,16 +47,8 @@ def no_pictures():
 def path(tmp_path_factory):
     """A recipe file, and frames of four people beside it."""
     folder = tmp_path_factory.mktemp('recipe')
-    root = prw(folder / 'prw')
-    (folder / 'recipe.yaml').write_text(RECIPE.replace('ROOT', str(root)))
+    (folder / 'recipe.yaml').write_text(RECIPE.replace('ROOT', str(prw(folder / 'prw'))))
     return folder / 'recipe.yaml'
-
-
-@pytest.fixture
-def recipe(path):
-    return lambda **changes: settings.read(
-        path, {name.replace('__', '.'): value for name, value in changes.items()}
-    )
 
 
 def learn(recipe, folder, tell=lambda steps: None):
@@ -89,6 +65,13 @@ def finished(path, tmp_path_factory):
 def staged(path, tmp_path_factory):
     """The same with proposals."""
     return learn(settings.read(path, TWO_STAGE), tmp_path_factory.mktemp('staged'))
+
+
+@pytest.fixture(scope='module')
+def able(path, tmp_path_factory):
+    """A network that finds bars."""
+    changes = {'optim.steps': 50, 'run.score_steps': 50, 'optim.rate': 4e-3, 'net.width': 32}
+    return learn(settings.read(path, changes), tmp_path_factory.mktemp('able'))
 
 
 def test_a_finished_training_tells_what_it_found(finished, staged):
@@ -117,21 +100,126 @@ def test_a_killed_training_goes_on_to_the_same_bytes(path, finished, staged, cha
         if done[0] == 3:
             raise Stop
 
-    own = settings.read(path, changes)
+    own = settings.read(path, {**changes, 'run.save_s': 0.0})
     with pytest.raises(Stop):
         learn(own, tmp_path / 'a', stop)
     assert (tmp_path / 'a' / loop.CHECKPOINT).is_file()
     again = learn(own, tmp_path / 'a')
     whole = (staged if changes else finished).folder
     assert (again.folder / trained.WEIGHTS).read_bytes() == (whole / trained.WEIGHTS).read_bytes()
+    with pytest.raises(TrainError, match=r'optim\.steps'):
+        learn(settings.read(path, {**changes, 'optim.steps': 9}), tmp_path / 'a')
 
 
-def test_training_finds_bars_and_tells_them_apart(recipe, tmp_path):
-    """Two people of the test whom training never saw."""
-    long = recipe(
-        optim__steps=150, run__score_steps=150, net__encoder='resnet18', net__width=32,
-        augment__colour=0.5,
-    )  # fmt: skip
-    found = learn(long, tmp_path / 'long').scores['validation']['asked']
-    print(found)
-    assert found['detection AP'] > 50
+def test_training_finds_people_whom_it_never_saw(able):
+    found = able.scores['validation']['asked']
+    assert found['detection AP'] > 40
+    assert found['detection recall'] > 60
+
+
+def test_the_test_is_looked_at_once(able):
+    first = final.final_scores(able.folder)
+    assert first['asked']['mAP'] == able.scores['validation']['asked']['mAP']
+    (able.folder / trained.RECIPE).rename(able.folder / 'away')
+    assert final.final_scores(able.folder) == first, 'read, not looked at'
+    (able.folder / 'away').rename(able.folder / trained.RECIPE)
+
+
+@pytest.fixture(scope='module')
+def file(able, tmp_path_factory):
+    """What the command makes of it; torch takes long for that, so it is made once."""
+    path = tmp_path_factory.mktemp('exported') / 'search.onnx'
+    assert cli.main(['export', str(able.folder), '--out', str(path), '--quiet']) == 0
+    return path
+
+
+def test_a_robot_finds_the_same_people_with_the_same_vectors(able, file, path):
+    card = Card.read(file.with_suffix('.json'))
+    assert (card.kind, card.output.decoder, card.output.vector) == ('search', 'search', 16)
+    assert card.training['precision'] == 'fp32'
+    told = card.training['validation']['asked']['detection AP']
+    wanted = able.scores['validation']['asked']['detection AP']
+    assert told == pytest.approx(wanted, abs=0.1)
+    image = trials(settings.read(path).data, ['asked'])['asked'].pictures.image(0)
+    model = Model.load(file, card, backend='cpu', threads=1)
+    frames = [Frame(camera, 0, image) for camera in 'ab']
+    one, two = Detector(model, DetectConfig(score=0.05, nms_iou=0.5), True).detect(frames)
+    assert len(one.boxes)
+    assert one.boxes == pytest.approx(two.boxes)
+    with torch.no_grad():
+        own = saved.load(able.folder).detect(torch.from_numpy(image)[None])
+    assert one.scores[0] == pytest.approx(own.scores[0, 0].item(), abs=1e-4)
+    assert one.boxes[0] == pytest.approx(own.boxes[0, 0].numpy(), abs=0.05)
+    assert one.vectors[0] == pytest.approx(own.vectors[0, 0].numpy(), abs=1e-3)
+
+
+def test_smaller_numbers_still_find_people_and_nobody_loses_much_unseen(file, path, able):
+    recipe = settings.read(path)
+    trial = trials(recipe.data, ['asked'])['asked']
+    limits = score.limits(recipe.data)
+    plain = onnx.load(file)
+    full = worth.look(Asker(plain, 1).people, trial, limits)
+    sizes = {}
+    for precision in ('fp16', 'int8'):
+        shown = artefact.some(trial.pictures, 4)
+        found = artefact.lowered(plain, precision, shown)
+        sizes[precision] = found.ByteSize() / plain.ByteSize()
+        seen = worth.look(Asker(found, 1).people, trial, limits)
+        told = worth.scores({'a': trial}, {'a': seen}, limits)['a']
+        wanted = worth.scores({'a': trial}, {'a': full}, limits)['a']
+        assert told['detection AP'] == pytest.approx(wanted['detection AP'], abs=20)
+    assert sizes['fp16'] < 0.6
+    assert sizes['int8'] < 0.45
+    with pytest.raises(ExportError, match='no training pictures'):
+        artefact.lowered(plain, 'int8')
+    lost = {'asked': {'rank-1': 50.0, 'mAP': 50.0}}
+    best = {'asked': {'rank-1': 51.0, 'mAP': 50.0}}
+    with pytest.raises(ExportError, match=r'int8 loses 1\.00 points of rank-1'):
+        artefact._refuse_loss(best, lost, Wanted('int8'))
+
+
+def test_what_no_robot_can_run_is_not_exported(staged, path, tmp_path):
+    with pytest.raises(ExportError, match=r'net\.head: two_stage'):
+        artefact.exported(staged.folder, tmp_path / 'a.onnx', Wanted())
+    alone = learn(settings.read(path, {'net.embed': 0, 'optim.steps': 1}), tmp_path / 'alone')
+    assert set(alone.scores['validation']['asked']) == {
+        'detection AP', 'detection recall', 'detection precision', 'pictures',
+    }  # fmt: skip
+    with pytest.raises(ExportError, match=r'net\.embed: 0'):
+        artefact.exported(alone.folder, tmp_path / 'a.onnx', Wanted())
+    assert not (tmp_path / 'a.onnx').exists()
+    begun = settings.read(path, {'start': str(alone.folder), 'optim.steps': 1})
+    assert learn(begun, tmp_path / 'begun').scores['validation']['asked']['queries'] == 6
+    other = settings.read(path, {'start': str(alone.folder), 'net.width': 24})
+    with pytest.raises(TrainError, match=r'net\.width: 24'):
+        learn(other, tmp_path / 'other')
+
+
+def test_commands_train_score_and_refuse(path, tmp_path, capsys):
+    out = tmp_path / 'run'
+    arguments = ['train', 'run', str(path), '--out', str(out), '--quiet', '--test']
+    assert cli.main([*arguments, '--set', 'optim.steps=1']) == 0
+    assert 'asked: top-1' in capsys.readouterr().out
+    assert (out / 'test.json').is_file()
+    command = ['export', str(out), '--out', str(tmp_path / 's.onnx'), '--quiet']
+    assert cli.main([*command, '--clip', '4']) != 0
+    assert 'clip has no meaning' in capsys.readouterr().err
+    assert cli.main([*command, '--precision', 'int8-tensorrt']) != 0
+    assert 'have fp32, fp16, int8' in capsys.readouterr().err
+
+
+def test_a_study_trains_its_arms_and_judges_them(path, finished, tmp_path):
+    queue = path.with_name('queue.yaml')
+    queue.write_text(QUEUE.replace('TEACHER', str(finished.folder)))
+    plan = ablate.read(queue)
+    records = ablate.run(plan, tmp_path / 'out')
+    assert [record.get('failed') for record in records] == [None] * 4
+    told = {record['arm']: record for record in records if 'arm' in record}
+    assert told['alone']['teacher_calls'] == told['table']['teacher_calls'] == 0
+    assert told['both']['teacher_calls'] == 2
+    assert sum(record['lookups'] for record in told.values()) == 1, 'one table for all'
+    document = ablate.document(plan, tmp_path / 'out', 'command')
+    rows = [row for row in document['rows'] if row['split'] == 'test']
+    assert {row['arm'] for row in rows} == {'alone', 'both', 'table'}
+    assert all(row['gates'] for row in rows), 'two steps prove nothing'
+    assert np.isfinite([row['rank-1'] for row in rows]).all()

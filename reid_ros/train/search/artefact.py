@@ -48,11 +48,10 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
     tested = trials(recipe.data, recipe.data.validation, tell)
     _possible(wanted, tested)
     plain = graph(network)
-    found = plain
-    if wanted.precision == 'fp16':
-        found = stored_half(plain)
-    elif wanted.precision == 'int8':
-        found = int8(plain, some(learnt(recipe.data, tell), wanted.crops), centred=False)
+    shown = None
+    if wanted.precision == 'int8':
+        shown = some(learnt(recipe.data, tell), wanted.crops)
+    found = lowered(plain, wanted.precision, shown)
     limits = score.limits(recipe.data)
     full, seen = _looked(plain, tested, limits, wanted)
     own = full
@@ -118,6 +117,29 @@ def some(pictures: Pictures, number: int) -> UInt8Array:
     count = len(pictures.standing)
     rows = np.linspace(0, count - 1, min(number, count)).round().astype(int).tolist()
     return np.stack([pictures.image(row) for row in rows])
+
+
+def lowered(
+    plain: onnx.ModelProto, precision: str, shown: UInt8Array | None = None
+) -> onnx.ModelProto:
+    """A graph in one of `PRECISIONS`.
+
+    Args:
+        plain: in fp32.
+        precision: which.
+        shown: (n, h, w, 3) pictures that the ranges of 8 bits are learnt from.
+
+    Raises:
+        ExportError: 8 bits without a picture.
+    """
+    if precision == 'fp16':
+        return stored_half(plain)
+    if precision != 'int8':
+        return plain
+    if shown is None:
+        raise ExportError('there are no training pictures to calibrate 8 bits on')
+    # Nothing is added to vectors: of most places they are no vectors of anybody.
+    return int8(plain, shown, centred=False)
 
 
 def _possible(wanted: Wanted, tested: Mapping[str, SearchTrial]) -> None:

@@ -41,13 +41,14 @@ def look(run: Run, trial: SearchTrial, limits: Limits) -> Seen:
     pictures, where = trial.pictures, trial.pictures.standing
     found = searched(run, pictures, used(trial), limits)
     shown = where.pictures[trial.queries]
-    probes = np.empty((len(shown), found.vectors.shape[1]), np.float32)
+    probes: list[FloatArray] = [np.empty(0, np.float32)] * len(shown)
     for picture in np.unique(shown).tolist():
         boxes, scores, vectors = (part[0] for part in run(pictures.image(picture)[None]))
         rows = np.flatnonzero(shown == picture)
         near = iou(where.boxes[trial.queries[rows]], boxes) * scores
-        probes[rows] = vectors[near.argmax(axis=1)]
-    return Seen(found, probes)
+        for row, vector in zip(rows.tolist(), vectors[near.argmax(axis=1)]):
+            probes[row] = vector
+    return Seen(found, np.stack(probes))
 
 
 def scores(

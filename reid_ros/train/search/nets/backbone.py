@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from reid_ros.config import nearest
 from reid_ros.train.nets import weights
 from reid_ros.train.nets.encoders import encoder
 from reid_ros.train.nets.mobile import MobileSmall
-from reid_ros.train.nets.resnet import ResNet
+from reid_ros.train.nets.resnet import NETWORKS, ResNet
 from reid_ros.train.search.configs import SearchNetConfig
 from reid_ros.train.settings import NetConfig
 from reid_ros.types import ReidError
@@ -37,6 +38,10 @@ class Backbone(nn.Module):
             ReidError: no such encoder, one without maps, or weights that cannot be had.
         """
         super().__init__()
+        names = 'mobile_s', *NETWORKS
+        if settings.encoder not in names:
+            near = nearest(settings.encoder, list(names))
+            raise ReidError(f'net.encoder: {settings.encoder!r} is no backbone: {near}')
         own = NetConfig(encoder=settings.encoder, weights=settings.weights, stride=32)
         found = encoder(own, size)
         if pretrained:
@@ -45,16 +50,13 @@ class Backbone(nn.Module):
             stem: list[nn.Module] = [found.conv_stem, found.bn1, found.act]
             first, second, middle, high, _ = (list(stage.children()) for stage in found.blocks)
             self.widths = (64, 96, 128)
-        elif isinstance(found, ResNet):
+        elif not isinstance(found, ResNet):
+            raise ReidError(f'net.encoder: {settings.encoder} gives no maps')
+        else:
             stem = [found.conv1, found.bn1, nn.ReLU(), found.maxpool]
             stages = (found.layer1, found.layer2, found.layer3, found.layer4)
             first, second, middle, high = (list(stage.children()) for stage in stages)
             self.widths = (found.width // 4, found.width // 2, found.width)
-        else:
-            raise ReidError(
-                f'net.encoder: {settings.encoder} gives no maps: take mobile_s, resnet18, '
-                'resnet26, resnet34 or resnet50'
-            )
         self.low = nn.Sequential(*stem, *first, *second)
         self.middle, self.high = nn.Sequential(*middle), nn.Sequential(*high)
 
