@@ -6,6 +6,7 @@ from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
+import rclpy
 from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TransformStamped
 from nav_msgs.msg import Odometry
 from rclpy.parameter import Parameter
@@ -229,7 +230,8 @@ def test_the_target_is_a_frame_where_tf2_ros_is_installed(ros, tf2):
     (transform,) = tf2.sent
     assert (transform.header, transform.child_frame_id) == (header(9 * S, 'map'), 'person_7')
     assert transform.transform.translation.x == pytest.approx(5.0, abs=0.05)
-    ros.publisher(Bool, '/humans/persons/tracked')
+    manager = ros.add(rclpy.create_node('manager', context=ros.context))
+    manager.create_publisher(Bool, '/humans/persons/tracked', 1)
     ros.spin_until(lambda: ros.node.count_publishers('/humans/persons/tracked'))
     play(walker(5.0, stamp_ns=10 * S))
     assert len(tf2.sent) == 1, 'a person manager owns these frames'
