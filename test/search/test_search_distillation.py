@@ -109,6 +109,26 @@ def test_each_level_is_a_term_of_its_own_that_moves_the_student(path, teachers, 
     assert not off.distil.used
 
 
+@pytest.mark.parametrize('number', [0, 1], ids=['dense', 'two_stage'])
+def test_heavy_operations_in_16_bits_learn_the_same_terms(path, teachers, number):
+    base = {
+        **HEADS[number],
+        'distil.teacher': str(teachers[number]),
+        'table.teacher': str(teachers[1]),
+    }
+    found = []
+    for amp in ('float32', 'bfloat16'):
+        recipe = settings.read(path, {**base, 'run.amp': amp, 'table.store': str(path.parent)})
+        place = Place(torch.device('cpu'), Precision(recipe.run, torch.device('cpu')))
+        task = searching.Searching(recipe, place)
+        loss, noted = terms(task, next(task.batches(range(1))))
+        loss.backward()
+        found.append({name: value.item() for name, value in noted.items()})
+    assert found[0].keys() == found[1].keys() > {'identity', 'hint', 'soft', 'bound'}
+    for name, value in found[0].items():
+        assert found[1][name] == pytest.approx(value, rel=0.2, abs=0.1), name
+
+
 def test_pictures_without_labels_teach_by_the_detector_alone(path, teachers, tmp_path):
     source = settings.read(path).data.sets['few'].path
     own = {

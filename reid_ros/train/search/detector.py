@@ -75,7 +75,7 @@ class Adapters(nn.Module):
     def forward(self, student: tuple[Tensor, ...], teacher: tuple[Tensor, ...]) -> Tensor:
         """Mean squared difference over all maps."""
         terms = [
-            functional.mse_loss(adapt(own).float(), theirs.float())
+            functional.mse_loss(adapt(own.float()), theirs.float())
             for adapt, own, theirs in zip(self.each, student, teacher)
         ]
         return torch.stack(terms).mean()

@@ -108,10 +108,11 @@ class DenseLesson:
             found['hint'] = dose * wanted.hint * self._adapters(answer.maps, told.maps)
         if wanted.classes:
             soft = soft_sigmoid(answer.logits.float(), told.logits.float(), wanted)
-            # Pictures without labels learn from the teacher alone.
-            alone = soft[~batch.truth.labelled].sum() / total
-            soft = soft[batch.truth.labelled].sum() / total
-            mixed = self._loss.detect * soft - parts['class']
+            known = batch.truth.labelled
+            mixed = self._loss.detect * soft[known].sum() / total - parts['class']
+            # Pictures without labels learn from the teacher alone, by as many as it sees there.
+            seen = torch.sigmoid(told.logits[~known].float()).sum().clamp(min=1.0)
+            alone = (~known).float().mean() * soft[~known].sum() / seen
             found['soft'] = dose * (wanted.classes * mixed + self._loss.detect * alone)
         if wanted.box:
             size = (true[:, 2:] - true[:, :2]).clamp(min=1.0).repeat(1, 2)

@@ -101,17 +101,17 @@ class Dense(Searcher):
         for level in maps:
             found = self.where(level)
             logits.append(self.score(found).flatten(1))
-            sides.append(functional.softplus(self.sides(found)).flatten(2))
+            sides.append(functional.softplus(self.sides(found).float()).flatten(2))
             if self.who is not None:
                 features.append(self.who(level).flatten(2))
-        reach = torch.cat(sides, 2).transpose(1, 2).float() * self.steps[:, None]
+        reach = torch.cat(sides, 2).transpose(1, 2) * self.steps[:, None]
         low, high = self.middles - reach[..., :2], self.middles + reach[..., 2:]
         who = torch.cat(features, 2).transpose(1, 2) if features else reach[..., :0]
         return DenseAnswer(torch.cat(logits, 1), torch.cat([low, high], -1), who, maps)
 
     def vectors(self, features: Tensor) -> Tensor:
         """(..., width) -> (..., d) of unit length."""
-        return features[..., :0] if self.embed is None else unit(self.embed(features))
+        return features[..., :0] if self.embed is None else unit(self.embed(features.float()))
 
     def detect(self, images: Tensor) -> Detected:
         """(n, h, w, 3) uint8 BGR -> the best cells of each."""
