@@ -163,16 +163,17 @@ class Players:
         _, table, who = self.said[name][-1]
         return {person: int(row['person']) for row, person in zip(table, who)}
 
-    def know(self, people, most=120):
+    def know(self, people, timeout_s=30.0):
         """Show people until all are known and confirmed; returns their numbers by camera."""
-        for _ in range(most // 5):
+        before = {name: len(self.said[name]) for name in self.names}
+        end = time.monotonic() + timeout_s
+        while not all(self._settled(n, people[n], before[n]) for n in self.names):
+            assert time.monotonic() < end, f'not known: {[self.said[n][-1:] for n in self.names]}'
             self.show(5, people)
-            if all(self._settled(name, people[name]) for name in self.names):
-                return {name: self.latest(name) for name in self.names}
-        raise AssertionError(f'nobody is known: {[self.said[n][-1:] for n in self.names]}')
+        return {name: self.latest(name) for name in self.names}
 
-    def _settled(self, name, people):
-        if not self.said[name]:
+    def _settled(self, name, people, before):
+        if len(self.said[name]) <= before:
             return False
         _, table, who = self.said[name][-1]
         known = {p for p, row in zip(who, table) if row['person'] and row['confirmed']}
