@@ -33,3 +33,10 @@ def test_a_row_tells_shares_in_percent_under_the_words_of_the_head():
     ]  # fmt: skip
     assert load.line(replace(GOOD, limit_s=0.0)).split()[1] == 'none'
     assert len(load.line(GOOD)) == len(load.HEAD)
+
+
+def test_ratios_compare_each_load_with_and_without_the_limit():
+    free = replace(GOOD, limit_s=0.0, p95_ms=420.0, processed=0.5, idf1=0.0)
+    assert bench_load.ratios([GOOD, free, replace(GOOD, load=3.0)]) == [
+        {'load': 2.0, 'p95': 0.5, 'processed': 1.8, 'idf1': None}
+    ]

@@ -428,7 +428,7 @@ def save_for_ever(fresh):
     while True:
         round_ += 1
         # To wipe out traces takes many times as long as to save.
-        gone = draw.integers(1, 5) if round_ % 10 == 0 else 0
+        gone = draw.integers(1, 5) if round_ % 25 == 0 else 0
         for number in [p.number for p in gallery][:gone]:
             gallery.forget(number)
         while len(gallery) < 15:

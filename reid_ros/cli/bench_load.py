@@ -75,6 +75,7 @@ def _load(args: argparse.Namespace) -> int:
         ('onnxruntime', 'ros-rclpy'),
         capacity_hz=round(capacity, 2),
         goals=goals(rows),
+        ratios=ratios(rows),
     )
     if args.out is not None:
         results.write(args.out, found)
@@ -84,6 +85,11 @@ def _load(args: argparse.Namespace) -> int:
         print(f'capacity: {capacity:.1f} images a second')
         print(load.HEAD)
         print('\n'.join(map(load.line, rows)))
+        for one in found['ratios']:
+            print(
+                f'load {one["load"]:g}, limit to none: p95 x{one["p95"]}, processed '
+                f'x{one["processed"]}, IDF1 x{one["idf1"]}'
+            )
         for goal, kept in found['goals'].items():
             print(f'{goal}: {"kept" if kept else "NOT kept"}')
     return 0
@@ -97,6 +103,26 @@ def goals(rows: Sequence[Row]) -> dict[str, bool]:
         'at least 40 % of the images processed': all(row.processed >= 0.4 for row in held),
         'every camera served': all(row.least > 0.1 for row in held),
     }
+
+
+def ratios(rows: Sequence[Row]) -> list[dict[str, float | None]]:
+    """Of each load, what the limit makes of the figures without it."""
+    free = {row.load: row for row in rows if not row.limit_s}
+    pairs = [(row, free[row.load]) for row in rows if row.limit_s and row.load in free]
+    return [
+        {
+            'load': row.load,
+            'p95': _ratio(row.p95_ms, other.p95_ms),
+            'processed': _ratio(row.processed, other.processed),
+            'idf1': _ratio(row.idf1, other.idf1),
+        }
+        for row, other in pairs
+    ]
+
+
+def _ratio(value: float, other: float) -> float | None:
+    result = value / other if other else math.nan
+    return round(result, 3) if math.isfinite(result) else None
 
 
 def _plain(row: Row) -> dict[str, Any]:
