@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from reid_ros.train.search.data.pictures import Pictures, SearchTrial
 from reid_ros.train.search.data.sources import Tell, learnt, silent, trials
 from reid_ros.train.search.data.world import FIT
 from reid_ros.train.search.export import INPUT, OUTPUTS, Asker, graph
+from reid_ros.train.search.nets.searcher import Searcher
 from reid_ros.train.search.score import Limits
 from reid_ros.train.search.settings import SearchRecipe
 from reid_ros.train.search.worth import Seen, calibration, look, scores
@@ -66,7 +68,17 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
             'train a smaller net.encoder or less net.width, or take a lower precision'
         )
     said: list[str] = []
-    card = Card(
+    facts = {'precision': wanted.precision, 'validation': own, 'lost': lost(full, own)}
+    card = replace(
+        _card(network, path, wanted, history(folder, recipe) | facts),
+        calibration=_calibrated(tested, seen, said),
+    )
+    card = put(content, card, path, _picture(tested, network.size))
+    return Made(path, card, megabytes, own, full, said)
+
+
+def _card(network: Searcher, path: Path, wanted: Wanted, training: Mapping[str, Any]) -> Card:
+    return Card(
         name=wanted.name or path.stem,
         kind='search',
         file=path.name,
@@ -79,16 +91,8 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
         source='reid_ros/train',
         command=wanted.command,
         note=wanted.note,
-        calibration=_calibrated(tested, seen, said),
-        training={
-            **history(folder, recipe),
-            'precision': wanted.precision,
-            'validation': own,
-            'lost': lost(full, own),
-        },
+        training=training,
     )  # fmt: skip
-    card = put(content, card, path, _picture(tested, network.size))
-    return Made(path, card, megabytes, own, full, said)
 
 
 def history(folder: Path, recipe: SearchRecipe) -> dict[str, Any]:
