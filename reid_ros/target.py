@@ -86,6 +86,7 @@ class _Claim:
         near, far: how many of its first places were in reach of the target, and how many not.
         trusted: whether it is believed to be the target; else it is too young, or elsewhere.
         denied: whether another camera shows the target elsewhere and somebody else here.
+        other: whether it was elsewhere while the target was surely seen: it is somebody else.
     """
 
     since_ns: int
@@ -97,6 +98,7 @@ class _Claim:
     far: int = 0
     trusted: bool = False
     denied: bool = False
+    other: bool = False
 
     def apart(self, other: _Claim, elapsed_s: float) -> bool | None:
         """Whether nobody can have gone from one to the other; None where that is not known."""
@@ -294,7 +296,8 @@ class Target:
 
     def _believed(self, claim: _Claim, denied: set[Key]) -> bool:
         """Whether a track that bears the number is the target."""
-        if not self.person or claim.trusted:
+        claim.other = claim.other or (not claim.trusted and self._besides(claim))
+        if not self.person or claim.trusted or claim.other:
             return claim.trusted
         if self._sure_ns is None:  # the first body that bears the chosen number
             claim.trusted = True
@@ -310,6 +313,12 @@ class Target:
     def _last(self) -> _Claim | None:
         """The track that was the target last, as it was then."""
         return max(self._followed.values(), key=lambda body: body.seen_ns, default=None)
+
+    def _besides(self, claim: _Claim) -> bool:
+        """Whether the target was seen since this track bears its number, where that cannot be."""
+        since = (c for c in self._claims.values() if c.trusted and c.seen_ns > claim.since_ns)
+        sure = [one for one in since if self._age(one.seen_ns) < AT_ONCE_NS]
+        return any(claim.apart(one, self._age(one.seen_ns) / NS) for one in sure)
 
     def _two_places(self) -> bool:
         """Whether the number is borne in two places at once."""

@@ -297,6 +297,20 @@ def test_a_number_in_two_places_at_once_is_in_doubt():
     assert len(aims) == 1
 
 
+def test_a_track_that_was_seen_elsewhere_at_the_same_time_is_never_the_target():
+    """A look-alike bears the number in another camera; the target leaves, the look-alike stays."""
+    scene = Scene()
+    double = ('b', [(4, 5, NEAR, (9.0, 4.0))], {})
+    scene.watch(2.0, 'a', (1, 5, NEAR, (2.0, 0.0)))
+    for _ in range(10):
+        scene.moment(('a', [(1, 5, NEAR, (2.0, 0.0))], {}), double)
+    for _ in range(100):
+        assert scene.moment(('a', [], {}), double) == []
+    assert scene.target.state == 'doubt'
+    # The target comes back on a track of its own, and the look-alike's ends.
+    assert len(scene.watch(1.0, 'a', (2, 5, NEAR, (2.0, 1.0)))) == 1
+
+
 def test_a_number_in_one_place_of_two_cameras_is_one_target():
     scene = Scene()
     for _ in range(5):
