@@ -80,9 +80,8 @@ class _Claim:
 
     Attributes:
         since_ns, seen_ns: first and last time, without a break.
-        spot: x y on the ground when it was last seen there, metres; None = not known.
+        spot, frame: x y on the ground when it was last seen there, metres; None = not known.
         spread: standard deviation of the spot, metres.
-        frame: that the spot is in.
         near, far: how many of its first places were in reach of the target, and how many not.
         trusted: whether it is believed to be the target; else it is too young, or elsewhere.
         denied: whether another camera shows the target elsewhere and somebody else here.
@@ -316,9 +315,9 @@ class Target:
 
     def _besides(self, claim: _Claim) -> bool:
         """Whether the target was seen since this track bears its number, where that cannot be."""
-        since = (c for c in self._claims.values() if c.trusted and c.seen_ns > claim.since_ns)
-        sure = [one for one in since if self._age(one.seen_ns) < AT_ONCE_NS]
-        return any(claim.apart(one, self._age(one.seen_ns) / NS) for one in sure)
+        sure = [c for c in self._claims.values() if c.trusted and c.seen_ns > claim.since_ns]
+        ages = [self._age(one.seen_ns) for one in sure]
+        return any(claim.apart(c, age / NS) for c, age in zip(sure, ages) if age < AT_ONCE_NS)
 
     def _two_places(self) -> bool:
         """Whether the number is borne in two places at once."""
