@@ -1,0 +1,70 @@
+"""What an exported network's angles mean is learnt from what it finds itself."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip('torch', reason='training needs torch')
+
+from reid_ros.calibration import CalibrationError  # noqa: E402
+from reid_ros.evaluate.searchprotocol import Found  # noqa: E402
+from reid_ros.train.search import worth  # noqa: E402
+from reid_ros.train.search.data.pictures import SearchTrial, Standing  # noqa: E402
+
+PEOPLE, CAMERAS, TIMES = 30, 2, 4
+
+
+@pytest.fixture(scope='module')
+def crowd():
+    """Everybody before both cameras in all pictures of them, and who is found, with vectors."""
+    draw = np.random.default_rng(7)
+    pictures = CAMERAS * TIMES
+    x = 20.0 * np.arange(PEOPLE)
+    boxes = np.stack([x, 0 * x, x + 15, 0 * x + 40], 1).astype(np.float32)
+    where = Standing(
+        np.arange(pictures + 1) * PEOPLE, np.tile(boxes, (pictures, 1)),
+        np.tile(np.arange(PEOPLE), pictures), np.arange(pictures) % CAMERAS,
+        np.ones(pictures, bool),
+    )  # fmt: skip
+
+    class Held:
+        standing = where
+
+    own = draw.normal(size=(PEOPLE, 64))
+    shown = np.repeat(np.arange(pictures), PEOPLE)
+    light = 0.6 * draw.normal(size=(CAMERAS, PEOPLE, 64))
+    vectors = own[where.people] + light[where.cameras[shown], where.people]
+    vectors += 0.3 * draw.normal(size=vectors.shape)
+    moved = where.boxes + draw.uniform(-1, 1, where.boxes.shape).astype(np.float32)
+    moved[0] += 300.0  # one detection stands beside its person
+    found = Found(shown, moved, np.full(len(moved), 0.9, np.float32), vectors)
+    return SearchTrial(Held(), np.array([0]), [np.array([1])]), found
+
+
+def test_a_track_is_what_was_found_of_a_person_before_a_camera(crowd):
+    trial, found = crowd
+    vectors, people, cameras = worth.tracks(trial, found)
+    assert vectors.shape == (PEOPLE * CAMERAS, worth.LOOKS, 64)
+    assert sorted(zip(people, cameras)) == [(p, c) for p in range(PEOPLE) for c in range(CAMERAS)]
+    row = int(np.flatnonzero((people == 3) & (cameras == 1))[0])
+    own = found.vectors[(found.images % 2 == 1) & (np.arange(len(found.images)) % PEOPLE == 3)]
+    assert len(own) == TIMES
+    assert vectors[row] == pytest.approx(own[[0, 0, 1, 1, 2, 2, 3, 3]])
+
+
+def test_one_person_is_nearer_to_itself_than_to_others_and_nearest_before_one_camera(crowd):
+    trial, found = crowd
+    seen = {'a': worth.Seen(found, found.vectors[:1])}
+    told = worth.calibration({'a': trial}, seen).to_json()
+    same, cross = told['same_camera']['genuine'], told['cross_camera']['genuine']
+    strangers = told['cross_camera']['impostor']
+    assert same['mean'] < cross['mean'] < strangers['mean']
+    assert strangers['mean'] == pytest.approx(90, abs=8)
+
+
+def test_too_few_people_give_no_calibration(crowd):
+    trial, found = crowd
+    few = Found(found.images[:2], found.boxes[:2], found.scores[:2], found.vectors[:2])
+    with pytest.raises(CalibrationError, match='nobody was found in two pictures'):
+        worth.calibration({'a': trial}, {'a': worth.Seen(few, found.vectors[:1])})
+    with pytest.raises(CalibrationError, match='names no set'):
+        worth.calibration({}, {})
