@@ -22,6 +22,7 @@ S = 1_000_000_000
 HEIGHT, WIDTH = 180, 240
 STEP_NS = S // 10
 PACE_S = 0.012
+AHEAD = 30
 
 
 def settings(*names, **more):
@@ -86,6 +87,7 @@ class Players:
         self.locked = ros.heard(Bool, 'reid/target/locked')
         self.clock = None
         self.sent = Counter()
+        self._given_up = 0
 
     def connect(self):
         senders = [*self.images.values(), *self.tables.values()]
@@ -100,6 +102,18 @@ class Players:
             for name in names or self.names:
                 self._send(name, people[name])
             self.ros.spin_for(pace_s)
+            self._keep_pace()
+
+    def _keep_pace(self):
+        """On a busy machine, show no faster than the node uses what it is shown."""
+        name, end = self.names[-1], time.monotonic() + 1.0
+        while self.sent[name] - len(self.said[name]) - self._given_up > AHEAD:
+            before = len(self.said[name])
+            self.ros.spin_for(0.02)
+            if len(self.said[name]) > before:
+                end = time.monotonic() + 1.0
+            elif time.monotonic() > end:  # the node was killed
+                self._given_up = self.sent[name] - len(self.said[name])
 
     def answered(self, *names):
         """Every image of these cameras has been answered."""
