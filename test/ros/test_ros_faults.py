@@ -146,7 +146,7 @@ def test_garbage_images_cost_nothing_and_say_nothing(ros):
 
 @pytest.mark.parametrize('hours', [-2, 2])
 def test_a_camera_whose_clock_jumps_keeps_its_people_and_spares_the_others(ros, hours):
-    node, players = started(ros)
+    node, players = started(ros, late_frame_policy='drop_oldest')  # the live node's
     known = players.know(PEOPLE)
     for shift in (hours * HOUR_NS, 0):
         players.shift_ns['a'] = shift
@@ -154,7 +154,6 @@ def test_a_camera_whose_clock_jumps_keeps_its_people_and_spares_the_others(ros, 
         players.show(40, PEOPLE)
         assert players.know(PEOPLE) == known
         assert set(players.numbers('b', since=before)[2]) == {known['b'][2]}
-    players.answered('a', 'b')
     assert node.cameras['a'].health.counts['jumps'] == 1
     assert all(len(numbers) == 1 for numbers in players.numbers().values())
     players.check()
