@@ -118,12 +118,9 @@ def _narrow(vectors: FloatArray, width: int) -> FloatArray:
     if vectors.shape[1] == width:
         return vectors
     _, _, directions = np.linalg.svd(vectors, full_matrices=False)
-    if len(directions) < width:
-        raise TeacherError(
-            f'table: {len(vectors)} people span {len(directions)} directions, and net.embed is '
-            f'{width}: take a teacher with net.embed {width}'
-        )
-    shorter = vectors @ directions[:width].T
+    # Few people span few directions; the rest of a vector is then 0.
+    shorter = np.zeros((len(vectors), width), np.float32)
+    shorter[:, : len(directions)] = vectors @ directions[:width].T
     lengths = np.linalg.norm(shorter, axis=1, keepdims=True)
     result: FloatArray = (shorter / np.maximum(lengths, 1e-12)).astype(np.float32)
     return result
