@@ -148,8 +148,8 @@ def node_status(
     elif facts.get('given_up'):
         status.level = DiagnosticStatus.WARN
         status.message = (
-            f'{state}, under load: {facts["given_up"]} given up; {facts["given_up_reason"]}; lower '
-            'max_rate_hz, use fewer cameras or smaller models'
+            f'{state}, under load: {facts["given_up"]} given up; {facts["given_up_reason"]}; '
+            'lower max_rate_hz, use fewer cameras or smaller models'
         )
     else:
         status.level, status.message = DiagnosticStatus.OK, state
