@@ -24,6 +24,7 @@ class Absence:
         self._silent: dict[str, int] = {}  # turns for which each camera has said nothing
         self._met: dict[int, int] = {}  # by the newest stamps, of persons in cameras that are late
         self._now_ns = 0
+        self._awaited = False  # others, since the last turn
 
     @property
     def now_ns(self) -> int:
@@ -59,7 +60,9 @@ class Absence:
                 for known in (self._silent, self._newest, self._begun):
                     known.pop(camera)
         self._begun = dict(self._newest)
-        return not 0 < last_ns < self._now_ns - LATE_NS
+        # Once, and not again: where images are rare, every turn comes late.
+        self._awaited = not self._awaited and 0 < last_ns < self._now_ns - LATE_NS
+        return not self._awaited
 
     def of_ns(self, person: Person) -> int:
         """Nanoseconds from the last sighting to the last turn."""
