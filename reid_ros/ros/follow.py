@@ -15,6 +15,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import Twist, TwistStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.duration import Duration
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -30,6 +31,8 @@ from reid_ros.ros.follow_sources import FollowNodeConfig, Poses, Seen, Source
 from reid_ros.ros.parameters import descriptor, settings
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
 
+HEARD_S = 0.5
+"""Most seconds for which the end awaits that the base has heard to stand."""
 # Zeros are repeated for so long after a stop; then others may drive.
 FAREWELL_S = 1.0
 DIAGNOSE_S = 1.0
@@ -81,6 +84,11 @@ class FollowNode(Node):  # type: ignore[misc]
     def stop(self) -> None:
         """Stand at once, and say so."""
         self._say(self._follower.halt())
+
+    def leave(self) -> None:
+        """Stand, and end only when the base has heard it: what still waits would be lost."""
+        self.stop()
+        self._commands.wait_for_all_acked(Duration(seconds=HEARD_S))
 
     def _read(self) -> FollowNodeConfig:
         values = {}
@@ -168,7 +176,7 @@ def main(args: Sequence[str] | None = None) -> int:
                 executor.spin_once(timeout_sec=0.1)
         finally:
             if rclpy.ok():
-                node.stop()
+                node.leave()
             node.destroy_node()
             executor.shutdown()
     return 0

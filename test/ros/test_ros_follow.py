@@ -231,5 +231,6 @@ def test_the_process_stops_the_base_when_it_ends(ros):
     ros.spin_until(moving)
     process.send_signal(signal.SIGTERM)
     assert ros.finished(process) == 0, process.stdout.read()
+    ros.spin_until(lambda: commands[-1].linear.x == 0.0)
     ros.spin_for(0.2)
     assert commands[-1].linear.x == 0.0
