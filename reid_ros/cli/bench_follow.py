@@ -9,6 +9,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reid_ros.cli.arguments import number
+
 if TYPE_CHECKING:
     from reid_ros.bench.following.score import Score
     from reid_ros.world.live import LiveWorld
@@ -45,12 +47,16 @@ def add(parts: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     part.add_argument('--seeds', type=int, nargs='+', default=[101, 102, 103], metavar='N')
-    part.add_argument('--seconds', type=float, default=180.0, help='of each world (180)')
+    part.add_argument(
+        '--seconds', type=number(float, 1.0, 36000.0), default=180.0, help='of each world (180)'
+    )
     part.add_argument('--split', choices=('train', 'validation', 'test'), default='test')
     how = part.add_mutually_exclusive_group()
     how.add_argument('--pictures', action='store_true', help='render images, use the network')
     how.add_argument('--live', action='store_true', help='over ROS 2, in real time')
-    part.add_argument('--rate', type=float, metavar='HZ', help='of each camera (10; live 5)')
+    part.add_argument(
+        '--rate', type=number(float, 0.5, 60.0), metavar='HZ', help='of each camera (10; live 5)'
+    )
     part.add_argument(
         '--video', metavar='FILE.mp4', help='what the robot saw and a map, of the first seed'
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import onnx
 
-from reid_ros.calibration import CalibrationError
+from reid_ros.calibration import Calibration, CalibrationError
 from reid_ros.card import Card, Input, Output, sha256
 from reid_ros.check import check
 from reid_ros.train import saved
@@ -164,7 +164,12 @@ def export(
         found = _lowered(plain, wanted, data)
         seen = _looked(found, wanted, data)
         own_scores = scores(data.trials, seen)
-        _refuse_loss(full_scores, own_scores, wanted)
+        refuse_loss(
+            full_scores,
+            own_scores,
+            wanted,
+            'calibrate it on more crops, allow more, or export fp16',
+        )
     content = found.SerializeToString()
     megabytes = len(content) / 1e6
     if wanted.megabytes and megabytes > wanted.megabytes:
@@ -183,7 +188,14 @@ def export(
         source='reid_ros/train',
         command=wanted.command,
         note=wanted.note,
-        calibration=_calibrated(data.trials, seen, wanted, said),
+        # Nothing for clips, which no robot compares.
+        calibration={}
+        if wanted.clip
+        else calibrated(
+            lambda: calibration(data.trials, seen),
+            said,
+            "fit one with 'reid_ros calibrate --rendered'",
+        ),
         training={
             **(training or {}),
             'precision': wanted.precision,
@@ -252,15 +264,30 @@ def _lowered(plain: onnx.ModelProto, wanted: Wanted, data: Data) -> onnx.ModelPr
     return int8(plain, images, symmetric=wanted.precision == 'int8-tensorrt')
 
 
-def _refuse_loss(full: Scores, own: Scores, wanted: Wanted) -> None:
+def refuse_loss(
+    full: Scores,
+    own: Scores,
+    wanted: Wanted,
+    advice: str = 'allow more, or export fp16',
+) -> None:
+    """Refuse a network that finds people worse than fp32 by more than is wanted.
+
+    Args:
+        full, own: scores in fp32 and as exported, by set.
+        wanted: limits, in points of rank-1 and mAP.
+        advice: what to do about it.
+
+    Raises:
+        ExportError: it does.
+    """
     limits = {'rank-1': wanted.rank1_loss, 'mAP': wanted.map_loss}
     for name, points in lost(full, own).items():
         for key, limit in limits.items():
-            if not points[key] <= limit:
+            if not points.get(key, 0.0) <= limit:
                 raise ExportError(
                     f'{wanted.precision} loses {points[key]:.2f} points of {key} on {name} '
                     f'({full[name][key]:.2f} to {own[name][key]:.2f} %), and {limit:g} are '
-                    'allowed: calibrate it on more crops, allow more, or export fp16'
+                    f'allowed: {advice}'
                 )
 
 
@@ -278,18 +305,18 @@ def _input(network: Network, wanted: Wanted) -> Input:
     )
 
 
-def _calibrated(
-    tested: Mapping[str, Trial], seen: Mapping[str, Looked], wanted: Wanted, said: list[str]
-) -> dict[str, Any]:
-    """What angles mean, for the card; nothing for clips, which no robot compares."""
-    if wanted.clip:
-        return {}
+def calibrated(make: Callable[[], Calibration], said: list[str], advice: str) -> dict[str, Any]:
+    """What angles mean, for the card; where that cannot be told, nothing, and `said` hears why.
+
+    Args:
+        make: tells it, or raises CalibrationError.
+        said: notes for people.
+        advice: what follows from a card without it.
+    """
     try:
-        return rounded(calibration(tested, seen).to_json())
+        return rounded(make().to_json())
     except CalibrationError as error:
-        said.append(
-            f"the card has no calibration ({error}): fit one with 'reid_ros calibrate --rendered'"
-        )
+        said.append(f'the card has no calibration ({error}): {advice}')
         return {}
 
 

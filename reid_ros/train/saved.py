@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from reid_ros.train import settings
 from reid_ros.train.checkpoint import TrainError, replaced
@@ -21,6 +21,7 @@ WEIGHTS = 'weights.safetensors'
 RECIPE = 'recipe.yaml'
 SCORES = 'scores.json'
 CLASSIFIER = 'classifier.weight'
+N = TypeVar('N', bound=nn.Module)
 
 
 def task(folder: Path) -> str:
@@ -98,8 +99,22 @@ def restored(found: Recipe, state: Mapping[str, Tensor]) -> Network:
         from reid_ros.train.prune.graph import load_slim
 
         return load_slim(network, dict(state))
+    return filled(network, state, found.net.encoder)
+
+
+def filled(network: N, state: Mapping[str, Tensor], name: str) -> N:
+    """A network with the values of a state.
+
+    Args:
+        network: is changed.
+        state: of a network like it.
+        name: of the network, for people.
+
+    Raises:
+        TrainError: tensors that are missing, or that the network has no place for.
+    """
     try:
         network.load_state_dict(dict(state))
     except RuntimeError as error:
-        raise TrainError(f'the weights do not fit {found.net.encoder}: {error}') from error
+        raise TrainError(f'the weights do not fit {name}: {error}') from error
     return network

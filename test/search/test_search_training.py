@@ -16,7 +16,7 @@ from reid_ros.detect import Detector  # noqa: E402
 from reid_ros.model import Model  # noqa: E402
 from reid_ros.train import ablate, curves, loop  # noqa: E402
 from reid_ros.train import saved as trained  # noqa: E402
-from reid_ros.train.artefact import Wanted  # noqa: E402
+from reid_ros.train.artefact import Wanted, refuse_loss  # noqa: E402
 from reid_ros.train.checkpoint import TrainError  # noqa: E402
 from reid_ros.train.export import ExportError  # noqa: E402
 from reid_ros.train.search import (  # noqa: E402
@@ -175,7 +175,7 @@ def test_smaller_numbers_still_find_people_and_nobody_loses_much_unseen(file, pa
     lost = {'asked': {'rank-1': 50.0, 'mAP': 50.0}}
     best = {'asked': {'rank-1': 51.0, 'mAP': 50.0}}
     with pytest.raises(ExportError, match=r'int8 loses 1\.00 points of rank-1'):
-        artefact._refuse_loss(best, lost, Wanted('int8'))
+        refuse_loss(best, lost, Wanted('int8'))
 
 
 def test_what_no_robot_can_run_is_not_exported(staged, path, tmp_path):

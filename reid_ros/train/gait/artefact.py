@@ -11,11 +11,19 @@ from typing import Any
 
 import numpy as np
 
-from reid_ros.calibration import CalibrationError
 from reid_ros.card import Card, Input, Output, sha256
 from reid_ros.check import check
 from reid_ros.train import saved as trained
-from reid_ros.train.artefact import LICENCE, Made, Scores, Wanted, lost, rounded, writable
+from reid_ros.train.artefact import (
+    LICENCE,
+    Made,
+    Scores,
+    Wanted,
+    calibrated,
+    lost,
+    refuse_loss,
+    writable,
+)
 from reid_ros.train.export import ExportError
 from reid_ros.train.gait import saved
 from reid_ros.train.gait.data.sequences import GaitTrial, Walks
@@ -105,7 +113,7 @@ def export(
     pair = _lowered(plain, wanted, source)
     full, _ = _looked(plain, tested, wanted)
     own, seen = (full, _) if pair is plain else _looked(pair, tested, wanted)
-    _refuse_loss(full, own, wanted)
+    refuse_loss(full, own, wanted)
     contents = [part.SerializeToString() for part in (pair.frames, pair.head)]
     megabytes = sum(map(len, contents)) / 1e6
     if wanted.megabytes and megabytes > wanted.megabytes:
@@ -125,7 +133,11 @@ def export(
         source='reid_ros/train',
         command=wanted.command,
         note=wanted.note,
-        calibration=_calibrated(tested, seen, said),
+        calibration=calibrated(
+            lambda: calibration(tested, seen),
+            said,
+            'without one gait counts as a cautious guess',
+        ),
         training={
             **facts(network),
             **(training or {}),
@@ -197,29 +209,6 @@ def _looked(
     run = Walker(pair, wanted.threads)
     seen = {name: look(run, trial.walks, wanted.frames) for name, trial in tested.items()}
     return {name: scores(trial, seen[name]) for name, trial in tested.items()}, seen
-
-
-def _refuse_loss(full: Scores, own: Scores, wanted: Wanted) -> None:
-    for name, points in lost(full, own).items():
-        for key, limit in (('rank-1', wanted.rank1_loss), ('mAP', wanted.map_loss)):
-            if not points.get(key, 0.0) <= limit:
-                raise ExportError(
-                    f'{wanted.precision} loses {points[key]:.2f} points of {key} on {name} '
-                    f'({full[name][key]:.2f} to {own[name][key]:.2f} %), and {limit:g} are '
-                    'allowed: allow more, or export fp16'
-                )
-
-
-def _calibrated(
-    tested: Mapping[str, GaitTrial], seen: Mapping[str, FloatArray], said: list[str]
-) -> dict[str, Any]:
-    try:
-        return rounded(calibration(tested, seen).to_json())
-    except CalibrationError as error:
-        said.append(
-            f'the card has no calibration ({error}): without one gait counts as a cautious guess'
-        )
-        return {}
 
 
 def _picture(tested: Mapping[str, GaitTrial]) -> UInt8Array:

@@ -46,8 +46,4 @@ def restored(found: GaitRecipe, state: Mapping[str, Tensor]) -> GaitNetwork:
     people = state[CLASSIFIER].shape[-1]
     with torch.random.fork_rng(devices=[]):
         network = GaitNetwork(found.net, people)
-    try:
-        network.load_state_dict(dict(state))
-    except RuntimeError as error:
-        raise TrainError(f'the weights do not fit {found.net.encoder}: {error}') from error
-    return network
+    return saved.filled(network, state, found.net.encoder)

@@ -10,10 +10,19 @@ from typing import Any
 import numpy as np
 import onnx
 
-from reid_ros.calibration import CalibrationError
 from reid_ros.card import Card, Input, Output
 from reid_ros.train import saved as trained
-from reid_ros.train.artefact import LICENCE, Made, Scores, Wanted, lost, put, rounded, writable
+from reid_ros.train.artefact import (
+    LICENCE,
+    Made,
+    Scores,
+    Wanted,
+    calibrated,
+    lost,
+    put,
+    refuse_loss,
+    writable,
+)
 from reid_ros.train.export import ExportError
 from reid_ros.train.halved import stored_half
 from reid_ros.train.quantise import int8
@@ -59,7 +68,7 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
     own = full
     if found is not plain:
         own, seen = _looked(found, tested, limits, wanted)
-    _refuse_loss(full, own, wanted)
+    refuse_loss(full, own, wanted)
     content = found.SerializeToString()
     megabytes = len(content) / 1e6
     if wanted.megabytes and megabytes > wanted.megabytes:
@@ -71,7 +80,11 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
     facts = {'precision': wanted.precision, 'validation': own, 'lost': lost(full, own)}
     card = replace(
         _card(network, path, wanted, history(folder, recipe) | facts),
-        calibration=_calibrated(tested, seen, said),
+        calibration=calibrated(
+            lambda: calibration(tested, seen),
+            said,
+            "fit one with 'reid_ros calibrate' on footage",
+        ),
     )
     card = put(content, card, path, _picture(tested, network.size))
     return Made(path, card, megabytes, own, full, said)
@@ -170,34 +183,11 @@ def _looked(
     return scores(tested, seen, limits), seen
 
 
-def _refuse_loss(full: Scores, own: Scores, wanted: Wanted) -> None:
-    for name, points in lost(full, own).items():
-        for key, limit in (('rank-1', wanted.rank1_loss), ('mAP', wanted.map_loss)):
-            if not points[key] <= limit:
-                raise ExportError(
-                    f'{wanted.precision} loses {points[key]:.2f} points of {key} on {name} '
-                    f'({full[name][key]:.2f} to {own[name][key]:.2f} %), and {limit:g} are '
-                    'allowed: allow more, or export fp16'
-                )
-
-
 def _input(size: tuple[int, int]) -> Input:
     height, width = size
     return Input(
         name=INPUT, layout='NHWC', height=height, width=width, order='bgr', fit=FIT, dtype='uint8'
     )
-
-
-def _calibrated(
-    tested: Mapping[str, SearchTrial], seen: Mapping[str, Seen], said: list[str]
-) -> dict[str, Any]:
-    try:
-        return rounded(calibration(tested, seen).to_json())
-    except CalibrationError as error:
-        said.append(
-            f"the card has no calibration ({error}): fit one with 'reid_ros calibrate' on footage"
-        )
-        return {}
 
 
 def _picture(tested: Mapping[str, SearchTrial], size: tuple[int, int]) -> UInt8Array:

@@ -73,8 +73,4 @@ def restored(found: SearchRecipe, state: Mapping[str, Tensor]) -> Searcher:
     people, queue = (len(state[name]) if name in state else 0 for name in (VECTORS, QUEUE))
     with torch.random.fork_rng(devices=[]):
         network = made(found, people, queue)
-    try:
-        network.load_state_dict(dict(state))
-    except RuntimeError as error:
-        raise TrainError(f'the weights do not fit {found.net.encoder}: {error}') from error
-    return network
+    return saved.filled(network, state, found.net.encoder)

@@ -43,8 +43,4 @@ def restored(found: SegmentRecipe, state: Mapping[str, Tensor]) -> Segmenter:
     """
     with torch.random.fork_rng(devices=[]):
         network = Segmenter(found.net, (found.data.height, found.data.width))
-    try:
-        network.load_state_dict(dict(state))
-    except RuntimeError as error:
-        raise TrainError(f'the weights do not fit the recipe: {error}') from error
-    return network
+    return saved.filled(network, state, 'the recipe')
