@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from reid_ros.train import sampling
 from reid_ros.train.augment import augment
 from reid_ros.train.clips import Source
 from reid_ros.train.sampling import Identities, restricted
@@ -19,8 +20,6 @@ from reid_ros.train.settings import Recipe
 from reid_ros.types import IntArray, UInt8Array
 
 T = TypeVar('T')
-
-_NEVER_TWICE = 1 << 32  # views of one seed of training, where each is drawn once
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +64,8 @@ class Batches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step."""
-        rows = self._who.batch(step)
-        views = self._views(step, len(rows))
+        rows, recipe = self._who.batch(step), self._recipe
+        views = sampling.views(recipe.run.seed, step, len(rows), recipe.data.views)
         clips = np.stack([self.clip(int(row), int(view)) for row, view in zip(rows, views)])
         return Batch(
             torch.from_numpy(clips),
@@ -75,12 +74,6 @@ class Batches(Dataset[Batch]):
             rows,
             views,
         )
-
-    def _views(self, step: int, number: int) -> IntArray:
-        seed, views = self._recipe.run.seed, self._recipe.data.views
-        if views:
-            return np.random.default_rng((seed, 3, step)).integers(0, views, number)
-        return seed * _NEVER_TWICE + step * number + np.arange(number)
 
     def clip(self, row: int, view: int) -> UInt8Array:
         """(t, h, w, 3) one view of a tracklet."""

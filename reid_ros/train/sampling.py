@@ -10,6 +10,8 @@ import numpy as np
 from reid_ros.train.clips import DataError
 from reid_ros.types import IntArray
 
+_NEVER_TWICE = 1 << 32  # views of one seed of training, where each is drawn once
+
 
 class Identities:
     """P people with K tracklets each (Hermans et al., In Defense of the Triplet Loss, 2017).
@@ -69,3 +71,35 @@ def restricted(length: int, frames: int, draw: np.random.Generator) -> IntArray:
 def even(length: int, frames: int) -> IntArray:
     """(frames,) the middle frames of equal stretches, for scoring."""
     return ((np.arange(frames) + 0.5) * length / frames).astype(np.int64)
+
+
+def views(seed: int, step: int, number: int, stored: int) -> IntArray:
+    """(number,) the views of a step: of those that a teacher has answered, or none ever twice.
+
+    Args:
+        seed: of the training.
+        step: from 0.
+        number: how many.
+        stored: how many views of each thing there are; 0 = no end of them.
+    """
+    if stored:
+        return np.random.default_rng((seed, 3, step)).integers(0, stored, number)
+    return seed * _NEVER_TWICE + step * number + np.arange(number)
+
+
+def in_turn(seed: int, step: int, number: int, count: int) -> list[tuple[int, int]]:
+    """Rows of a step, each with its view: all rows come once before any comes twice.
+
+    Args:
+        seed: of the training.
+        step: from 0.
+        number: rows of a step.
+        count: how many rows there are.
+    """
+    places = step * number + np.arange(number)
+    orders = {
+        epoch: np.random.default_rng((seed, 1, epoch)).permutation(count)
+        for epoch in sorted(set((places // count).tolist()))
+    }
+    rows = [int(orders[place // count][place % count]) for place in places.tolist()]
+    return list(zip(rows, views(seed, step, number, 0).tolist()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from reid_ros.train.search.detector import (
 )
 from reid_ros.train.search.nets.dense import Dense, DenseAnswer
 from reid_ros.train.search.nets.geometry import encoded, generalised
-from reid_ros.train.search.nets.searcher import unit
+from reid_ros.train.search.nets.searcher import Searcher, unit
 from reid_ros.train.search.nets.two_stage import SPREAD, Looked, Proposed, TwoStage
 from reid_ros.train.search.oim import Table
 from reid_ros.train.task import Place
@@ -29,27 +29,15 @@ BEND = 1.0 / 9.0
 """Where the loss of anchors' distances turns from square to straight (Ren et al.)."""
 
 Parts = dict[str, Tensor]
+S = TypeVar('S', bound=Searcher)
 
 
-class Lesson(Protocol):
+class Lesson(Generic[S]):
     """What a network of one kind learns from a batch."""
-
-    def __call__(self, forward: nn.Module, batch: SearchBatch, draw: torch.Generator) -> Parts:
-        """The terms of the loss, weighted, by name; the table has learnt from the batch, too.
-
-        Args:
-            forward: the network, or what makes several processes learn it together.
-            batch: on the network's device.
-            draw: for what is chosen at random, on the CPU.
-        """
-
-
-class DenseLesson:
-    """See `Lesson`; of networks that ask every cell."""
 
     def __init__(
         self,
-        network: Dense,
+        network: S,
         place: Place,
         loss: SearchLossConfig,
         distil: SearchDistilConfig,
@@ -60,6 +48,20 @@ class DenseLesson:
         self._network, self._precision = network, place.precision
         self._loss, self._distil = loss, distil
         self._teacher, self._adapters = teacher, adapters
+
+    def __call__(self, forward: nn.Module, batch: SearchBatch, draw: torch.Generator) -> Parts:
+        """The terms of the loss, weighted, by name; the table has learnt from the batch, too.
+
+        Args:
+            forward: the network, or what makes several processes learn it together.
+            batch: on the network's device.
+            draw: for what is chosen at random, on the CPU.
+        """
+        raise NotImplementedError
+
+
+class DenseLesson(Lesson[Dense]):
+    """See `Lesson`; of networks that ask every cell."""
 
     def __call__(self, forward: nn.Module, batch: SearchBatch, draw: torch.Generator) -> Parts:
         """The terms of the loss."""
@@ -135,22 +137,8 @@ def _who(table: Table, found: Tensor, pictures: Tensor, rows: Tensor, truth: Tru
     return loss
 
 
-class TwoStageLesson:
+class TwoStageLesson(Lesson[TwoStage]):
     """See `Lesson`; of networks that propose regions."""
-
-    def __init__(
-        self,
-        network: TwoStage,
-        place: Place,
-        loss: SearchLossConfig,
-        distil: SearchDistilConfig,
-        teacher: Teacher | None,
-        adapters: Adapters | None,
-    ) -> None:
-        """Of a network, and of a teacher with its adapters where there is one."""
-        self._network, self._precision = network, place.precision
-        self._loss, self._distil = loss, distil
-        self._teacher, self._adapters = teacher, adapters
 
     def __call__(self, forward: nn.Module, batch: SearchBatch, draw: torch.Generator) -> Parts:
         """The terms of the loss."""
@@ -166,29 +154,28 @@ class TwoStageLesson:
         kinds = functional.cross_entropy(
             looked.logits.flatten(0, 1), given.kinds.flatten(), ignore_index=-1, reduction='sum'
         ) / (given.kinds >= 0).sum().clamp(min=1)
-        parts = self._proposing(proposed, chosen, truth)
+        moves = _moves(network.anchors, chosen, truth)[chosen.shown]
+        parts = self._proposing(proposed, chosen, moves)
         parts['class'] = wanted.detect * kinds
-        distance = functional.smooth_l1_loss(
-            looked.deltas[shown], _targets(given, truth)[shown], reduction='sum'
-        )
+        targets = _targets(given, truth)[shown]
+        distance = functional.smooth_l1_loss(looked.deltas[shown], targets, reduction='sum')
         parts['box'] = wanted.detect * distance / (given.kinds >= 0).sum().clamp(min=1)
         if network.table is not None and wanted.identity:
             people, vectors = given.people.flatten(), looked.vectors.flatten(0, 1)
             parts['identity'] = wanted.identity * network.table(vectors, people)
             network.table.update(vectors, people)
         if self._teacher is not None:
-            parts |= self._taught(batch, proposed, looked, chosen, given, parts)
+            parts |= self._taught(batch, proposed, looked, chosen, given, parts, (moves, targets))
         return parts
 
-    def _proposing(self, proposed: Proposed, chosen: assign.Anchors, truth: Truth) -> Parts:
+    def _proposing(self, proposed: Proposed, chosen: assign.Anchors, moves: Tensor) -> Parts:
         both = chosen.shown | chosen.empty
         number = both.sum().clamp(min=1)
         hard = functional.binary_cross_entropy_with_logits(
             proposed.logits[both], chosen.shown[both].float(), reduction='sum'
         )
-        wanted = _moves(self._network.anchors, chosen, truth)[chosen.shown]
         distance = functional.smooth_l1_loss(
-            proposed.deltas[chosen.shown], wanted, beta=BEND, reduction='sum'
+            proposed.deltas[chosen.shown], moves, beta=BEND, reduction='sum'
         )
         weight = self._loss.detect / number
         return {'object': weight * hard, 'proposal': weight * distance}
@@ -201,6 +188,7 @@ class TwoStageLesson:
         chosen: assign.Anchors,
         given: assign.Regions,
         parts: Parts,
+        true: tuple[Tensor, Tensor],
     ) -> Parts:
         network = self._teacher.network if self._teacher else None
         if self._teacher is None or not isinstance(network, TwoStage):
@@ -223,14 +211,11 @@ class TwoStageLesson:
             found['soft'] = dose * wanted.classes * mixed
         if wanted.box:
             shown, of_region = chosen.shown, given.kinds == 1
-            first = bounded(
-                proposed.deltas[shown], told.deltas[shown],
-                _moves(self._network.anchors, chosen, batch.truth)[shown], wanted.margin,
-            )  # fmt: skip
+            moves, targets = true
+            first = bounded(proposed.deltas[shown], told.deltas[shown], moves, wanted.margin)
             second = bounded(
-                looked.deltas[of_region], seen.deltas[of_region],
-                _targets(given, batch.truth)[of_region], wanted.margin,
-            )  # fmt: skip
+                looked.deltas[of_region], seen.deltas[of_region], targets, wanted.margin
+            )
             found['bound'] = dose * wanted.box * (first + second)
         return found
 

@@ -67,7 +67,7 @@ class Searching:
                 self.extra = Adapters(self.network, self._teacher.network).to(place.device)
         self._lesson = self._learns()
 
-    def _learns(self) -> Lesson:
+    def _learns(self) -> Lesson[Any]:
         recipe, adapters = self._recipe, None
         if isinstance(self.extra, Adapters):
             adapters = self.extra

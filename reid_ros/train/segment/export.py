@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import onnx
 import torch
 
 from reid_ros.card import Card, Input, Output
-from reid_ros.train.artefact import LICENCE, put, writable
+from reid_ros.train.artefact import LICENCE, Made, Scores, put, writable
 from reid_ros.train.export import ExportError, Runner, proven
 from reid_ros.train.halved import stored_half
 from reid_ros.train.quantise import int8
@@ -28,8 +27,6 @@ PRECISIONS = ('fp32', 'fp16', 'int8', 'int8-tensorrt')
 OUTPUT = 'masks'
 LOST = 0.01
 """Most overlap that a lower precision may lose."""
-
-Scores = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +55,6 @@ class Wanted:
                 f'precision {self.precision!r} of a silhouette network: choose '
                 f'{", ".join(PRECISIONS)}'
             )
-
-
-@dataclass(frozen=True, slots=True)
-class Made:
-    """What was exported.
-
-    Attributes:
-        path: the file; the card lies beside it.
-        card: its card.
-        megabytes: of the file.
-        scores: of `score.scores`, as exported, by set.
-        full: in fp32.
-    """
-
-    path: Path
-    card: Card
-    megabytes: float
-    scores: Scores
-    full: Scores
 
 
 def graph(network: Segmenter) -> onnx.ModelProto:
@@ -119,16 +97,16 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
     shown = _crops(recipe, wanted.crops, tell)
     plain = graph(network)
     found = _lowered(plain, shown, wanted.precision)
-    full, own = (
-        {
-            name: score.scores(Runner(one, wanted.threads), pictures, network.size)
-            for name, pictures in tested.items()
-        }
-        for one in (plain, found)
-    )
+
+    def judged(graph: onnx.ModelProto) -> Scores:
+        run = Runner(graph, wanted.threads)
+        return {name: score.scores(run, one, network.size) for name, one in tested.items()}
+
+    full = judged(plain)
+    own = full if found is plain else judged(found)
     _refuse(full, own, wanted.precision)
     content = found.SerializeToString()
-    card = _card(folder, path, network, wanted, own, full)
+    card = _card(folder, recipe, path, network, wanted, own, full)
     card = put(content, card, path, np.ascontiguousarray(shown[0]))
     return Made(path, card, len(content) / 1e6, own, full)
 
@@ -150,10 +128,15 @@ def _lowered(plain: onnx.ModelProto, shown: UInt8Array, precision: str) -> onnx.
 
 
 def _card(
-    folder: Path, path: Path, network: Segmenter, wanted: Wanted, own: Scores, full: Scores
+    folder: Path,
+    recipe: SegmentRecipe,
+    path: Path,
+    network: Segmenter,
+    wanted: Wanted,
+    own: Scores,
+    full: Scores,
 ) -> Card:
     told, (height, width) = scores(folder), network.size
-    recipe = saved.recipe(folder)
     return Card(
         name=wanted.name or path.stem,
         kind='silhouette',

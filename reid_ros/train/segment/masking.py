@@ -15,14 +15,13 @@ from torch.utils.data import Dataset
 
 from reid_ros.train.batches import ahead
 from reid_ros.train.optimiser import placed
+from reid_ros.train.sampling import in_turn
 from reid_ros.train.segment import saved, score
 from reid_ros.train.segment.disturb import Disturbed
 from reid_ros.train.segment.net import Segmenter
 from reid_ros.train.segment.pictures import Pictures, Tell, drawn, silent
 from reid_ros.train.segment.settings import SegmentLoss, SegmentRecipe, read
 from reid_ros.train.task import Add, Kind, Place
-
-_NEVER_TWICE = 1 << 32  # views of one seed of training, where each is drawn once
 
 
 class Batches(Dataset[tuple[Tensor, Tensor]]):
@@ -34,18 +33,9 @@ class Batches(Dataset[tuple[Tensor, Tensor]]):
 
     def __getitem__(self, step: int) -> tuple[Tensor, Tensor]:
         """(n, h, w, 3) uint8 BGR and (n, h, w) uint8, 0 to 255."""
-        seed, number, count = self._recipe.run.seed, self._recipe.data.batch, len(self._disturbed)
-        places = np.arange(step * number, (step + 1) * number)
-        orders = {
-            epoch: np.random.default_rng((seed, 1, epoch)).permutation(count)
-            for epoch in sorted(set((places // count).tolist()))
-        }
-        found = [
-            self._disturbed(
-                int(orders[place // count][place % count]), seed * _NEVER_TWICE + place
-            )
-            for place in places.tolist()
-        ]
+        seed, number = self._recipe.run.seed, self._recipe.data.batch
+        places = in_turn(seed, step, number, len(self._disturbed))
+        found = [self._disturbed(row, view) for row, view in places]
         crops, masks = (np.stack(part) for part in zip(*found))
         return torch.from_numpy(crops), torch.from_numpy(masks)
 

@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from reid_ros.train import sampling
 from reid_ros.train.gait.data.augment import augment
 from reid_ros.train.gait.data.sequences import Joined
 from reid_ros.train.gait.settings import GaitDataConfig, GaitRecipe
 from reid_ros.train.sampling import Identities
 from reid_ros.types import IntArray, UInt8Array
-
-_NEVER_TWICE = 1 << 32  # views of one seed of training, where each is drawn once
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +55,11 @@ class GaitBatches(Dataset[GaitBatch]):
 
     def __getitem__(self, step: int) -> GaitBatch:
         """The batch of a step."""
-        rows = self._who.batch(step)
-        views = self._views(step, len(rows))
+        rows, recipe = self._who.batch(step), self._recipe
+        views = sampling.views(recipe.run.seed, step, len(rows), recipe.data.views)
         walks = np.stack([self.walk(int(row), int(view)) for row, view in zip(rows, views)])
         people = self._source.labels.people[rows]
         return GaitBatch(torch.from_numpy(walks), torch.from_numpy(people), rows, views)
-
-    def _views(self, step: int, number: int) -> IntArray:
-        seed, views = self._recipe.run.seed, self._recipe.data.views
-        if views:
-            return np.random.default_rng((seed, 3, step)).integers(0, views, number)
-        return seed * _NEVER_TWICE + step * number + np.arange(number)
 
     def walk(self, row: int, view: int) -> UInt8Array:
         """(t, 64, 44) one view of a walk."""

@@ -9,12 +9,11 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from reid_ros.train.sampling import in_turn
 from reid_ros.train.search.data.augment import augment
 from reid_ros.train.search.data.pictures import Pictures
 from reid_ros.train.search.oim import NOBODY
 from reid_ros.train.search.settings import SearchRecipe
-
-_NEVER_TWICE = 1 << 32  # views of one seed of training, where each is drawn once
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +70,13 @@ class SearchBatches(Dataset[SearchBatch]):
 
     def __getitem__(self, step: int) -> SearchBatch:
         """The batch of a step."""
-        seed, number = self._recipe.run.seed, self._recipe.data.batch
-        count = len(self._source.standing)
-        places = np.arange(step * number, (step + 1) * number)
-        orders = {
-            epoch: np.random.default_rng((seed, 1, epoch)).permutation(count)
-            for epoch in sorted(set((places // count).tolist()))
-        }
+        where, recipe = self._source.standing, self._recipe
         images, boxes, people, labelled = [], [], [], []
-        for place in places.tolist():
-            row = int(orders[place // count][place % count])
-            draw = np.random.default_rng((row, seed * _NEVER_TWICE + place))
-            where = self._source.standing
+        for row, view in in_turn(recipe.run.seed, step, recipe.data.batch, len(where)):
+            draw = np.random.default_rng((row, view))
             own = slice(int(where.starts[row]), int(where.starts[row + 1]))
             image, moved, kept = augment(
-                self._source.image(row), where.boxes[own], self._recipe.augment, draw
+                self._source.image(row), where.boxes[own], recipe.augment, draw
             )
             images.append(torch.from_numpy(image))
             boxes.append(torch.from_numpy(moved[kept]))

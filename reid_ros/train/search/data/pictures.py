@@ -92,23 +92,6 @@ class SearchTrial:
             )
 
 
-class Some:
-    """Some pictures of a source.
-
-    Attributes:
-        standing: who stands where in them.
-    """
-
-    def __init__(self, source: Pictures, rows: IntArray) -> None:
-        """Those with these numbers, in this order."""
-        self._source, self._rows = source, rows
-        self.standing = source.standing.of(rows)
-
-    def image(self, row: int) -> UInt8Array:
-        """(h, w, 3) BGR, as a network sees it."""
-        return self._source.image(int(self._rows[row]))
-
-
 class Joined:
     """Several sources as one; their people and cameras differ.
 
