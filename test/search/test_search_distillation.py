@@ -1,7 +1,9 @@
 """What students of person search learn of teachers: each level alone, and look-up tables."""
 
 import gc
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +14,8 @@ from search_trees import prw  # noqa: E402
 
 from reid_ros.train import curves, loop  # noqa: E402
 from reid_ros.train import saved as trained  # noqa: E402
+from reid_ros.train import settings as appearance  # noqa: E402
+from reid_ros.train.nets.network import Network  # noqa: E402
 from reid_ros.train.optimiser import Precision  # noqa: E402
 from reid_ros.train.search import detector, lookup, saved, score, searching, settings  # noqa: E402
 from reid_ros.train.search.configs import SearchDistilConfig  # noqa: E402
@@ -183,6 +187,33 @@ def test_a_table_is_the_mean_of_what_the_teacher_says_of_everybody(path, teacher
         assert found.vectors[person] == pytest.approx(mean / np.linalg.norm(mean), abs=1e-4)
     assert (found.calls, lookup.lookup(recipe, source, here()).calls) == (1, 0), 'stored'
     assert len(list((tmp_path / 'tables').glob('*.npy'))) == 1
+
+
+def test_a_network_of_appearance_fills_a_table_from_what_is_cut_out(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(curves, '_draw', lambda path, state: path.write_bytes(b''))
+    crops = Path(__file__).parents[2] / 'config' / 'train' / 'dense.yaml'
+    own = appearance.read(crops, {'net.embed': 16, 'data.height': 64, 'data.width': 32})
+    teacher = Network(own.net, 3, (64, 32)).eval()
+    appearance.write(own, tmp_path / trained.RECIPE)
+    trained.save(tmp_path, teacher.state_dict())
+    recipe = settings.read(path, {'table.teacher': str(tmp_path)})
+    source = learnt(recipe.data)
+    found = lookup.lookup(recipe, source, here())
+    where = source.standing
+    for person in range(source.people):
+        told = []
+        for box in np.flatnonzero(where.people == person):
+            image = source.image(int(where.pictures[box]))
+            x0, y0, x1, y1 = where.boxes[box].round().astype(int)
+            crop = cv2.resize(image[y0:y1, x0:x1], (32, 64))
+            with torch.no_grad():
+                one = teacher(torch.from_numpy(crop)[None, None]).vector[0].numpy()
+            told.append(one / np.linalg.norm(one))
+        mean = np.mean(told, axis=0)
+        assert found.vectors[person] @ mean / np.linalg.norm(mean) > 0.98
+    copied = settings.read(path, {'table.teacher': str(tmp_path), 'table.variant': 'copied'})
+    with pytest.raises(TeacherError, match='learnt appearance without a table'):
+        searching.Searching(copied, here())
 
 
 def test_the_teacher_is_gone_while_the_student_learns_and_a_frozen_table_stays(

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parents[2] / 'config' / 'train'
 SMALL = {
     'data.train': ['few'], 'data.validation': ['asked'], 'data.test': [], 'data.height': 64,
     'data.width': 96, 'data.batch': 2, 'data.workers': 0, 'optim.steps': 1, 'run.device': 'cpu',
-    'run.threads': 1, 'run.amp': 'float32', 'net.weights': '', 'optim.accumulate': 1,
+    'run.threads': 1, 'run.amp': 'float32', 'net.weights': '', 'start': '', 'optim.accumulate': 1,
 }  # fmt: skip
 
 

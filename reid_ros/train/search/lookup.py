@@ -1,7 +1,8 @@
 """A teacher's vectors of everybody in training, computed once: all that a student gets of it.
 
 Munjal, Galasso and Amin (BMVC 2019): the look-up table of a student is the teacher's, and the
-student learns to match it. The teacher itself is gone before the first step.
+student learns to match it. The teacher itself is gone before the first step. It may be a network
+of person search, or one of appearance, which is shown what is cut out of the true boxes.
 """
 
 from __future__ import annotations
@@ -12,22 +13,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from reid_ros.card import Input
+from reid_ros.images import crop_batch
 from reid_ros.train import saved as trained
 from reid_ros.train.clips import DataError
 from reid_ros.train.drawing import save
+from reid_ros.train.nets.network import Network
 from reid_ros.train.optimiser import Precision, placed
 from reid_ros.train.search import saved
-from reid_ros.train.search.data.pictures import Joined
+from reid_ros.train.search.data.pictures import Joined, Pictures
 from reid_ros.train.search.data.sources import labels, learnt
+from reid_ros.train.search.nets.searcher import unit
 from reid_ros.train.search.score import described
 from reid_ros.train.search.settings import SearchRecipe
 from reid_ros.train.task import Place
 from reid_ros.train.teacher import TeacherError, digest
-from reid_ros.types import FloatArray
+from reid_ros.types import FloatArray, IntArray
 
 VERSION = 1
 """Of stored tables; a change makes older ones unused."""
+CROPS = 64
+"""Of one forward pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +65,11 @@ def lookup(recipe: SearchRecipe, source: Joined, place: Place) -> Lookup:
         DataError: the table cannot be stored.
     """
     folder = Path(recipe.table.teacher).expanduser()
-    theirs = saved.recipe(folder)
-    if theirs.net.embed < recipe.net.embed or not theirs.net.embed:
+    width = _width(folder)
+    if width < recipe.net.embed or not width:
         raise TeacherError(
-            f'table.teacher: {folder} has vectors of {theirs.net.embed}, the student of '
-            f'{recipe.net.embed}; take a teacher with net.embed {recipe.net.embed} or more'
+            f'table.teacher: {folder} has vectors of {width}, the student of {recipe.net.embed}; '
+            f'take a teacher with net.embed {recipe.net.embed} or more'
         )
     if recipe.table.variant == 'copied':
         return Lookup(_narrow(_copied(folder, recipe), recipe.net.embed), 0)
@@ -80,8 +88,24 @@ def lookup(recipe: SearchRecipe, source: Joined, place: Place) -> Lookup:
     return Lookup(_narrow(stored, recipe.net.embed), calls)
 
 
+def _width(folder: Path) -> int:
+    """Length of a teacher's vectors; 0 of a detector."""
+    if _of_appearance(folder):
+        return trained.load(folder).width
+    return saved.recipe(folder).net.embed
+
+
+def _of_appearance(folder: Path) -> bool:
+    return (folder / trained.RECIPE).is_file() and not trained.task(folder)
+
+
 def _copied(folder: Path, recipe: SearchRecipe) -> FloatArray:
     """The table that the teacher has learnt with, from its weights alone."""
+    if _of_appearance(folder):
+        raise TeacherError(
+            f"table.variant: 'copied', but {folder} learnt appearance without a table: take "
+            "'mean' or 'updated'"
+        )
     mine, yours = labels(saved.recipe(folder).data), labels(recipe.data)
     if digest({'sets': mine}) != digest({'sets': yours}):
         raise TeacherError(
@@ -94,20 +118,47 @@ def _copied(folder: Path, recipe: SearchRecipe) -> FloatArray:
 
 def _means(folder: Path, recipe: SearchRecipe, source: Joined, place: Place) -> FloatArray:
     """(people, d) of unit length: of the vectors in all true boxes of each person."""
-    network = placed(saved.load(folder), place.device)
-    height, width = network.size
-    if network.size != (recipe.data.height, recipe.data.width):
-        # The same people, as the teacher is used to see them.
-        source = learnt(replace(recipe.data, height=height, width=width))
-    where = source.standing
-    rows = np.flatnonzero(where.people >= 0)
+    rows = np.flatnonzero(source.standing.people >= 0)
     with Precision(recipe.run, place.device).automatic():
-        found = described(network, source, rows)
-    sums = np.zeros((source.people, network.width))
-    np.add.at(sums, where.people[rows], found)
+        if _of_appearance(folder):
+            found = cut_out(placed(trained.load(folder), place.device), source, rows)
+        else:
+            network = placed(saved.load(folder), place.device)
+            height, width = network.size
+            if network.size != (recipe.data.height, recipe.data.width):
+                # The same people, as the teacher is used to see them.
+                source = learnt(replace(recipe.data, height=height, width=width))
+            found = described(network, source, rows)
+    sums = np.zeros((source.people, found.shape[1]))
+    np.add.at(sums, source.standing.people[rows], found)
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     result: FloatArray = (sums / np.maximum(lengths, 1e-12)).astype(np.float32)
     return result
+
+
+def cut_out(network: Network, pictures: Pictures, rows: IntArray) -> FloatArray:
+    """(n, d) float32 of unit length, of what is cut out of the boxes with these numbers.
+
+    Args:
+        network: of appearance, in eval mode.
+        pictures: of the boxes.
+        rows: numbers of the boxes.
+    """
+    where = pictures.standing
+    shown, (height, width) = where.pictures, network.size
+    spec = Input(height=height, width=width, order='bgr', fit='stretch', dtype='uint8')
+    device = next(network.parameters()).device
+    found = np.empty((len(rows), network.width), np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(rows), CROPS):
+            some = rows[start : start + CROPS]
+            crops = np.concatenate([
+                crop_batch(pictures.image(int(shown[row])), where.boxes[row : row + 1], spec)
+                for row in some.tolist()
+            ])  # fmt: skip
+            told = network(torch.from_numpy(crops)[:, None].to(device))
+            found[start : start + CROPS] = unit(told.vector).cpu().numpy()
+    return found
 
 
 def _narrow(vectors: FloatArray, width: int) -> FloatArray:
