@@ -159,7 +159,9 @@ def silhouettes(config: Config) -> Source:
 
 
 def _loaded(config: Config, path: Path, found: card.Card, threads: int = 0) -> Model:
-    return Model.load(
+    cameras = len(config.camera_names)
+    pictures = found.kind in ('detector', SEARCH)
+    result = Model.load(
         path,
         found,
         backend=config.backend,
@@ -168,5 +170,7 @@ def _loaded(config: Config, path: Path, found: card.Card, threads: int = 0) -> M
         precision=config.precision,
         max_batch=config.max_batch,
         threads=threads,
-        typical=len(config.camera_names) if found.kind in ('detector', SEARCH) else 0,
+        typical=cameras if pictures else 0,
     )
+    result.warm(max(cameras, 1) if pictures else config.max_batch)
+    return result

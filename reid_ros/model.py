@@ -13,8 +13,9 @@ import onnxruntime as ort
 from reid_ros.card import Card, sha256
 from reid_ros.engine import native
 from reid_ros.engine.error import EngineError
+from reid_ros.engine.plan import buckets
 from reid_ros.engine.progress import Tell
-from reid_ros.fit import ModelError, Port, chosen_outputs, extras, image_port
+from reid_ros.fit import ModelError, Port, chosen_outputs, example, extras, image_port
 from reid_ros.session import ORT_ERRORS, PROVIDERS, Placement, first_line, missing_library, proven
 from reid_ros.types import AnyArray
 
@@ -176,6 +177,25 @@ class Model:
             output[:n] if port.shape[:1] == (self._chunk,) else output
             for port, output in zip(self.outputs, outputs)
         ]
+
+    def warm(self, most: int) -> None:
+        """Run batches of up to `most` images now, that no later one has to ask for memory.
+
+        What ONNX Runtime once took it keeps: unprepared, a process grows whenever more people come
+        together than ever before.
+
+        Raises:
+            ModelError: it cannot run so many images at once.
+        """
+        if self._fixed or self._runs is None:
+            return
+        for n in buckets(min(most, self._chunk))[1:]:  # `load` has run one image
+            try:
+                self._runs.run(self._names, example(self.inputs, self.card, n))
+            except ModelError as error:
+                raise ModelError(
+                    f'{self.path.name} fails with {n} images at once: {error}; set max_batch lower'
+                ) from error
 
     def close(self) -> None:
         """Give the network's memory back."""

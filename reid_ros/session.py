@@ -122,6 +122,9 @@ def open_session(
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     # Threads that wait for the next image in a busy loop took half of all CPU time here.
     options.add_session_config_entry('session.force_spinning_stop', '1')
+    # A pattern is one block for all that lies between a network's layers, anew for each number of
+    # images: without, three shipped networks took 6 MB less, and no more time (ratio 0.97-1.03).
+    options.enable_mem_pattern = list(providers) != [PROVIDERS['cpu']]
     if profile:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)

@@ -1,5 +1,9 @@
+import subprocess
+import sys
+
 import networks
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 from samples import data
@@ -272,3 +276,56 @@ def test_every_sample_network_fits_its_card_and_runs(name):
     assert all(len(output) == 2 and np.isfinite(output).all() for output in outputs)
     if card.output.vector:
         assert outputs[0].shape == (2, card.output.vector)
+
+
+MEMORY = """
+import random, sys
+from pathlib import Path
+import numpy as np
+from reid_ros.card import Card, card_of
+from reid_ros.model import Model
+
+def own_mb():
+    with open('/proc/self/status') as file:
+        return int(next(line for line in file if line.startswith('RssAnon')).split()[1]) / 1e3
+
+path = Path(sys.argv[1])
+model = Model.load(path, card_of(path), backend='cpu', threads=1)
+batch = np.zeros((16, 3, 256, 128), np.float32)
+model.infer(batch[:2])
+if sys.argv[2] == 'warm':
+    model.warm(16)
+before = own_mb()
+draw = random.Random(0)
+for n in [3, 5, 16, 7, 16, *(draw.randint(1, 16) for _ in range(40))]:
+    model.infer(batch[:n])
+print(own_mb() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='reads what the kernel of Linux counts')
+def test_a_warm_network_asks_for_no_memory_when_more_people_come_than_ever_before(tmp_path):
+    size = {'height': 256, 'width': 128}
+    path = networks.convolutions(tmp_path / 'look.onnx', **size)
+    networks.write(tmp_path, networks.appearance('look', input=size, output={'vector': 24}))
+    grown = {
+        how: float(subprocess.check_output([sys.executable, '-c', MEMORY, str(path), how]))
+        for how in ('warm', 'cold')
+    }
+    assert grown['warm'] < 1.0
+    assert grown['cold'] > 5.0
+
+
+def test_a_network_that_cannot_run_so_many_images_says_so_before_they_come(tmp_path):
+    path = networks.means(tmp_path / 'toy.onnx', batch='n')
+    network = onnx.load(path)
+    network.graph.node[-1].output[0] = 'any'
+    rows = onnx.numpy_helper.from_array(np.array([1, 3], np.int64), 'rows')
+    network.graph.initializer.append(rows)
+    network.graph.node.append(onnx.helper.make_node('Reshape', ['any', 'rows'], ['vector']))
+    onnx.save(network, path)
+    with load(path, networks.appearance(), max_batch=4) as model:
+        model.warm(1)
+        with pytest.raises(ModelError, match='fails with 2 images at once') as raised:
+            model.warm(16)
+    assert 'set max_batch lower' in str(raised.value)
