@@ -1,5 +1,7 @@
 """Trainings of person search learn, go on after a kill, and become files that a robot runs."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -223,3 +225,21 @@ def test_a_study_trains_its_arms_and_judges_them(path, finished, tmp_path):
     assert {row['arm'] for row in rows} == {'alone', 'both', 'table'}
     assert all(row['gates'] for row in rows), 'two steps prove nothing'
     assert np.isfinite([row['rank-1'] for row in rows]).all()
+
+
+def test_a_table_says_what_is_lost_by_finding(finished, able, tmp_path, capsys):
+    out = tmp_path / 'table.json'
+    words = ['train', 'table', str(finished.folder), str(able.folder), '--quiet']
+    assert cli.main([*words, '--detector', str(able.folder), '--out', str(out)]) == 0
+    rows = json.loads(out.read_text())['rows']
+    assert [row['name'] for row in rows] == [finished.folder.name, able.folder.name]
+    boxes = rows[1]['boxes']['asked']
+    assert list(boxes) == ['truth', 'joint', 'detector']
+    assert (
+        boxes['truth']['recall'] == 100 > boxes['joint']['recall'] == boxes['detector']['recall']
+    )
+    assert rows[1]['test']['asked']['detection AP'] > 0
+    assert any('fewer than' in gate for gate in rows[0]['gates_failed'])
+    assert 'truth' in capsys.readouterr().out
+    assert cli.main([*words, '--frames', '4']) == 2
+    assert '--frames has no meaning' in capsys.readouterr().err

@@ -10,7 +10,7 @@ from reid_ros.train import loop
 from reid_ros.train import saved as trained
 from reid_ros.train.loop import Trained
 from reid_ros.train.optimiser import device_of
-from reid_ros.train.search import saved, score, searching
+from reid_ros.train.search import cropped, saved, score, searching
 from reid_ros.train.search.data.sources import trials
 from reid_ros.train.search.final import final_scores
 from reid_ros.train.search.settings import SearchRecipe, read
@@ -37,7 +37,14 @@ def _teachers(recipe: SearchRecipe) -> tuple[str, ...]:
 
 def _scores(folder: Path, recipe: SearchRecipe) -> dict[str, Any]:
     """Of a teacher, on what the students of a recipe are scored on."""
-    network, data = saved.load(folder).to(device_of(recipe.run)), recipe.data
+    device, data = device_of(recipe.run), recipe.data
+    if cropped.of_appearance(folder):
+        crops = trained.load(folder).to(device)
+        return {
+            split: cropped.scores(crops, trials(data, names), True)
+            for split, names in zip(SPLITS, (data.validation, data.test))
+        }
+    network = saved.load(folder).to(device)
     return {
         split: score.scores(network, trials(data, names), score.limits(data), True)
         for split, names in zip(SPLITS, (data.validation, data.test))

@@ -13,29 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from reid_ros.card import Input
-from reid_ros.images import crop_batch
 from reid_ros.train import saved as trained
 from reid_ros.train.clips import DataError
 from reid_ros.train.drawing import save
-from reid_ros.train.nets.network import Network
 from reid_ros.train.optimiser import Precision, placed
 from reid_ros.train.search import saved
-from reid_ros.train.search.data.pictures import Joined, Pictures
+from reid_ros.train.search.cropped import cut_out, of_appearance
+from reid_ros.train.search.data.pictures import Joined
 from reid_ros.train.search.data.sources import labels, learnt
-from reid_ros.train.search.nets.searcher import unit
 from reid_ros.train.search.score import described
 from reid_ros.train.search.settings import SearchRecipe
 from reid_ros.train.task import Place
 from reid_ros.train.teacher import TeacherError, digest
-from reid_ros.types import FloatArray, IntArray
+from reid_ros.types import FloatArray
 
 VERSION = 1
 """Of stored tables; a change makes older ones unused."""
-CROPS = 64
-"""Of one forward pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +84,14 @@ def lookup(recipe: SearchRecipe, source: Joined, place: Place) -> Lookup:
 
 def _width(folder: Path) -> int:
     """Length of a teacher's vectors; 0 of a detector."""
-    if _of_appearance(folder):
+    if of_appearance(folder):
         return trained.load(folder).width
     return saved.recipe(folder).net.embed
 
 
-def _of_appearance(folder: Path) -> bool:
-    return (folder / trained.RECIPE).is_file() and not trained.task(folder)
-
-
 def _copied(folder: Path, recipe: SearchRecipe) -> FloatArray:
     """The table that the teacher has learnt with, from its weights alone."""
-    if _of_appearance(folder):
+    if of_appearance(folder):
         raise TeacherError(
             f"table.variant: 'copied', but {folder} learnt appearance without a table: take "
             "'mean' or 'updated'"
@@ -120,7 +110,7 @@ def _means(folder: Path, recipe: SearchRecipe, source: Joined, place: Place) -> 
     """(people, d) of unit length: of the vectors in all true boxes of each person."""
     rows = np.flatnonzero(source.standing.people >= 0)
     with Precision(recipe.run, place.device).automatic():
-        if _of_appearance(folder):
+        if of_appearance(folder):
             found = cut_out(placed(trained.load(folder), place.device), source, rows)
         else:
             network = placed(saved.load(folder), place.device)
@@ -134,31 +124,6 @@ def _means(folder: Path, recipe: SearchRecipe, source: Joined, place: Place) -> 
     lengths = np.linalg.norm(sums, axis=1, keepdims=True)
     result: FloatArray = (sums / np.maximum(lengths, 1e-12)).astype(np.float32)
     return result
-
-
-def cut_out(network: Network, pictures: Pictures, rows: IntArray) -> FloatArray:
-    """(n, d) float32 of unit length, of what is cut out of the boxes with these numbers.
-
-    Args:
-        network: of appearance, in eval mode.
-        pictures: of the boxes.
-        rows: numbers of the boxes.
-    """
-    where = pictures.standing
-    shown, (height, width) = where.pictures, network.size
-    spec = Input(height=height, width=width, order='bgr', fit='stretch', dtype='uint8')
-    device = next(network.parameters()).device
-    found = np.empty((len(rows), network.width), np.float32)
-    with torch.inference_mode():
-        for start in range(0, len(rows), CROPS):
-            some = rows[start : start + CROPS]
-            crops = np.concatenate([
-                crop_batch(pictures.image(int(shown[row])), where.boxes[row : row + 1], spec)
-                for row in some.tolist()
-            ])  # fmt: skip
-            told = network(torch.from_numpy(crops)[:, None].to(device))
-            found[start : start + CROPS] = unit(told.vector).cpu().numpy()
-    return found
 
 
 def _narrow(vectors: FloatArray, width: int) -> FloatArray:

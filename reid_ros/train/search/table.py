@@ -1,0 +1,102 @@
+"""Finished trainings of person search side by side: what is found, who is told, and what is lost.
+
+A network of appearance stands beside them in true boxes: who teaches a look-up table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from reid_ros.train import saved as trained
+from reid_ros.train.gates import failed_alone, moved
+from reid_ros.train.search import cropped, saved
+from reid_ros.train.search.artefact import history
+from reid_ros.train.search.data.sources import Tell, silent, trials
+from reid_ros.train.search.final import diagnosis, final_scores
+from reid_ros.train.search.settings import SearchRecipe
+
+KEPT = (
+    'rank-1', 'mAP', 'top-5', 'recall', 'detection AP', 'detection recall', 'detection precision',
+    'intervals', 'queries', 'people', 'pictures',
+)  # fmt: skip
+
+
+def rows(
+    folders: Sequence[Path],
+    detector: Path | None = None,
+    tell: Callable[[int], None] = lambda rows: None,
+    drawing: Tell = silent,
+) -> list[dict[str, Any]]:
+    """One row per training, with its scores by set, and by set and origin of the boxes.
+
+    Args:
+        folders: of finished trainings; networks of appearance see the sets of the first.
+        detector: folder of a specialised detector, whose boxes are described, too.
+        tell: is called with the number of rows made.
+        drawing: is called with the number of pictures drawn, where some are not yet.
+
+    Raises:
+        TrainError: a training that is not finished.
+    """
+    recipe = saved.recipe(folders[0])
+    found = []
+    for folder in folders:
+        if cropped.of_appearance(folder):
+            found.append(_teacher(folder, recipe, drawing))
+        else:
+            found.append(_row(folder, detector, drawing))
+        tell(1)
+    return found
+
+
+def _row(folder: Path, detector: Path | None, drawing: Tell) -> dict[str, Any]:
+    recipe, told = saved.recipe(folder), trained.scores(folder)
+    facts = history(folder, recipe)
+    row = {
+        'name': folder.name,
+        **facts,
+        'validation': _short(told['validation']),
+        'test': _short(final_scores(folder, drawing)),
+    }
+    if not recipe.net.embed:
+        return {**row, 'gates_failed': []}
+    change = moved(told['points'], told['steps'])
+    lost = diagnosis(folder, detector, drawing)
+    row['moved'] = None if change is None else round(change, 3)
+    row['boxes'] = {
+        name: {
+            origin: {key: values[key] for key in ('rank-1', 'mAP', 'recall')}
+            for origin, values in origins.items()
+        }
+        for name, origins in lost.items()
+    }
+    return {**row, 'gates_failed': failed_alone(row['moved'], row['test'])}
+
+
+def _teacher(folder: Path, recipe: SearchRecipe, drawing: Tell) -> dict[str, Any]:
+    """Of a network of appearance: its vectors of true boxes."""
+    told, network = trained.scores(folder), trained.load(folder)
+    splits = {'validation': recipe.data.validation, 'test': recipe.data.test}
+    return {
+        'name': folder.name,
+        'encoder': network.settings.encoder,
+        'command': told['command'],
+        'steps': told['steps'],
+        'wall_s': told['wall_s'],
+        'seed': trained.recipe(folder).run.seed,
+        'commit': told['commit'],
+        'note': 'of appearance, in true boxes',
+        **{
+            split: _short(cropped.scores(network, trials(recipe.data, names, drawing), True))
+            for split, names in splits.items()
+        },
+        'gates_failed': [],
+    }
+
+
+def _short(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {
+        name: {key: value[key] for key in KEPT if key in value} for name, value in scores.items()
+    }
