@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -43,19 +44,37 @@ def process(
     module: str, *arguments: str, env: Mapping[str, str], errors: int | IO[bytes] = subprocess.PIPE
 ) -> Iterator[Any]:
     """A Python process that does not outlive the block; its complaints go to `errors`."""
-    running = subprocess.Popen(
-        [sys.executable, '-m', module, *arguments],
-        env=dict(env),
-        stdout=subprocess.PIPE,
-        stderr=errors,
-        text=True,
-    )
+    running: subprocess.Popen[str] | None = None
     try:
+        with _undisturbed():
+            running = subprocess.Popen(
+                [sys.executable, '-m', module, *arguments],
+                env=dict(env),
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
         yield running
     finally:
-        if running.poll() is None:
-            running.kill()
-        running.communicate()
+        if running is not None:
+            if running.poll() is None:
+                running.kill()
+            running.communicate()
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Signals wait for the block's end: amid a start they would leave a process to nobody."""
+    came: list[int] = []
+    wanted = (signal.SIGINT, signal.SIGTERM)
+    before = {n: signal.signal(n, lambda number, frame: came.append(number)) for n in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for late in came:
+        signal.raise_signal(late)
 
 
 def domain() -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -217,6 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--json', metavar='FILE', help='write the figures there')
     args = parser.parse_args(arguments)
     results.commit()
+    # Unanswered it would leave the node and the cameras behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         result = soak(args.minutes, gait=args.gait, how=args.publishers)
         sys.stdout.write(_summary(result) + '\n')
