@@ -74,24 +74,25 @@ class Newest:
         age_s: Callable[[Arrival], float] = lambda arrival: 0.0,
     ) -> None:
         self._slots: dict[str, tuple[Arrival, Waiting | None]] = {}
-        self._reset: set[str] = set()
         self._changed = threading.Condition()
         self._dropped, self._budget, self._age_s = dropped, budget, age_s
 
     def put(self, arrival: Arrival) -> None:
-        """Replace what waits in the camera's slot."""
+        """Replace what waits in the camera's slot, but not that its tracks must be forgotten."""
         camera, waiting = arrival.camera, None
         with self._changed:
             if self._budget is not None:
                 waiting = self._budget.offered(camera, self._age_s(arrival))
                 arrival = dataclasses.replace(arrival, due_s=waiting.due_s)
-            old = self._drop(camera)
-            if camera in self._reset:
-                arrival = dataclasses.replace(arrival, reset=True)
-                self._reset.discard(camera)
+            old = self._slots.pop(camera, None)
+            if old is not None:
+                if self._budget is not None:
+                    self._budget.dropped(camera)
+                if old[0].reset:
+                    arrival = dataclasses.replace(arrival, reset=True)
             self._slots[camera] = arrival, waiting
             self._changed.notify()
-        if old:
+        if old is not None:
             self._dropped(camera)
 
     def take(self, timeout_s: float) -> list[Arrival]:
@@ -107,16 +108,6 @@ class Newest:
                 self._changed.wait(min(timeout_s, AGAIN_S))  # for newer ones
             result = [self._slots.pop(camera)[0] for camera in taken]
         return sorted(result, key=lambda arrival: arrival.stamp_ns)
-
-    def _drop(self, camera: str) -> bool:
-        """Give up what waits, but not what it says of the camera; whether anything did."""
-        if camera not in self._slots:
-            return False
-        if self._slots.pop(camera)[0].reset:
-            self._reset.add(camera)
-        if self._budget is not None:
-            self._budget.dropped(camera)
-        return True
 
     def silent(self, camera: str) -> None:
         """Nobody waits for anybody here."""
