@@ -9,6 +9,7 @@ from reid_ros.calibration import CalibrationError  # noqa: E402
 from reid_ros.evaluate.searchprotocol import Found  # noqa: E402
 from reid_ros.train.search import worth  # noqa: E402
 from reid_ros.train.search.data.pictures import SearchTrial, Standing  # noqa: E402
+from reid_ros.train.search.score import Limits  # noqa: E402
 
 PEOPLE, CAMERAS, TIMES = 30, 2, 4
 
@@ -68,3 +69,34 @@ def test_too_few_people_give_no_calibration(crowd):
         worth.calibration({'a': trial}, {'a': worth.Seen(few, found.vectors[:1])})
     with pytest.raises(CalibrationError, match='names no set'):
         worth.calibration({}, {})
+
+
+def test_scores_become_how_likely_a_detection_is_right():
+    draw = np.random.default_rng(3)
+    pictures, each = 200, 12
+    x = 40.0 * np.arange(each)
+    boxes = np.stack([x, 0 * x, x + 20, 0 * x + 40], 1).astype(np.float32)
+    where = Standing(
+        np.arange(pictures + 1) * each, np.tile(boxes, (pictures, 1)),
+        np.zeros(pictures * each, np.int64), np.zeros(pictures, np.int64), np.ones(pictures, bool),
+    )  # fmt: skip
+
+    class Held:
+        standing = where
+
+        def image(self, row):
+            return np.full((1, 1, 3), row, np.uint8)
+
+    def run(images):
+        logits = draw.uniform(-3, 1.5, (len(images), each))
+        right = draw.random(logits.shape) < 1 / (1 + np.exp(-(2.0 * logits + 1.0)))
+        told = np.where(right[..., None], boxes, boxes + np.float32([0, 100, 0, 100]))
+        scores = 1 / (1 + np.exp(-logits))
+        return told, scores.astype(np.float32), np.ones((*logits.shape, 4), np.float32)
+
+    trial = SearchTrial(Held(), np.array([0]), [np.arange(1, pictures)])
+    scale, shift = worth.meaning(run, {'a': trial}, Limits(0.3, 0.5))
+    assert (scale, shift) == pytest.approx((2, 1), abs=0.35)
+    same = worth.meant(Limits(0.3, 0.5), scale, shift)
+    assert np.log(same.score / (1 - same.score)) == pytest.approx(scale * np.log(3 / 7) + shift)
+    assert worth.meaning(run, {}, Limits()) == (1.0, 0.0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 
 from reid_ros.card import Card, Input, Output
 from reid_ros.train import saved as trained
@@ -31,10 +32,11 @@ from reid_ros.train.search.data.pictures import Pictures, SearchTrial
 from reid_ros.train.search.data.sources import Tell, learnt, silent, trials
 from reid_ros.train.search.data.world import FIT
 from reid_ros.train.search.export import INPUT, OUTPUTS, Asker, graph
+from reid_ros.train.search.nets.dense import Dense
 from reid_ros.train.search.nets.searcher import Searcher
 from reid_ros.train.search.score import Limits
 from reid_ros.train.search.settings import SearchRecipe
-from reid_ros.train.search.worth import Seen, calibration, look, scores
+from reid_ros.train.search.worth import Seen, calibration, look, meaning, meant, scores
 from reid_ros.types import UInt8Array
 
 PRECISIONS = ('fp32', 'fp16', 'int8')
@@ -58,12 +60,17 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
     recipe, network = saved.recipe(folder), saved.load(folder)
     tested = trials(recipe.data, recipe.data.validation, tell)
     _possible(wanted, tested)
+    limits, scale, shift = score.limits(recipe.data), 1.0, 0.0
+    if isinstance(network, Dense):
+        with torch.inference_mode():
+            scale, shift = meaning(score.asked(network), tested, limits)
+        network.rescale(scale, shift)
+        limits = meant(limits, scale, shift)
     plain = graph(network)
     shown = None
     if wanted.precision == 'int8':
         shown = some(learnt(recipe.data, tell), wanted.crops)
     found = lowered(plain, wanted.precision, shown)
-    limits = score.limits(recipe.data)
     full, seen = _looked(plain, tested, limits, wanted)
     own = full
     if found is not plain:
@@ -77,7 +84,12 @@ def exported(folder: Path, path: Path, wanted: Wanted, tell: Tell = silent) -> M
             'train a smaller net.encoder or less net.width, or take a lower precision'
         )
     said: list[str] = []
-    facts = {'precision': wanted.precision, 'validation': own, 'lost': lost(full, own)}
+    facts = {
+        'precision': wanted.precision,
+        'logits': {'scale': round(scale, 4), 'shift': round(shift, 4)},
+        'validation': own,
+        'lost': lost(full, own),
+    }
     card = replace(
         _card(network, path, wanted, history(folder, recipe) | facts),
         calibration=calibrated(

@@ -1,7 +1,8 @@
-"""What an exported network of person search is worth, and what its angles mean."""
+"""What an exported network of person search is worth, and what its scores and angles mean."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +13,61 @@ from reid_ros.boxes import iou
 from reid_ros.calibration import Calibration, CalibrationError
 from reid_ros.evaluate.searchprotocol import Found
 from reid_ros.train.search.data.pictures import SearchTrial
-from reid_ros.train.search.score import RIGHT, Limits, Run, answered, searched, used
+from reid_ros.train.search.score import RIGHT, Limits, Run, answered, matched, searched, used
 from reid_ros.train.worth import TWICE, few
 from reid_ros.types import FloatArray, IntArray
 
 LOOKS = 8
 """Pictures of a person before a camera that a track is made of, evenly spread, at most."""
+
+
+LEAST = 0.02
+"""Score from which detections tell what scores mean; below it there are too many."""
+ROUNDS, TINY = 50, 1e-6
+
+
+def meaning(run: Run, trials: Mapping[str, SearchTrial], limits: Limits) -> tuple[float, float]:
+    """(scale, shift) of the logits such that a score is how likely a detection is right.
+
+    A dense head learns how well a box fits, so even its surest are far from 1, where a tracker's
+    limits are of a detector that is sure. Platt, Probabilistic Outputs for SVMs, 1999: logistic
+    regression by Newton's method. The order of the scores stays.
+
+    Args:
+        run: the network.
+        trials: of people that it has not seen; none: (1, 0).
+        limits: their overlap counts.
+    """
+    columns: list[list[Any]] = [[], []]
+    for trial in trials.values():
+        rows = used(trial)
+        found = searched(run, trial.pictures, rows, Limits(LEAST, limits.nms))
+        right, sure, _ = matched(found, trial.pictures.standing, rows, LEAST)
+        columns[0].append(np.clip(sure, TINY, 1 - TINY))
+        columns[1].append(right)
+    sure = np.concatenate([np.empty(0), *columns[0]])
+    right = np.concatenate([np.empty(0), *columns[1]])
+    if not 0 < right.sum() < len(right):
+        return 1.0, 0.0
+    # As if each kind had one more: few detections make nobody sure.
+    number = float(right.sum()), float(len(right) - right.sum())
+    aim = np.where(right > 0, (number[0] + 1) / (number[0] + 2), 1 / (number[1] + 2))
+    inputs = np.stack([np.log(sure / (1 - sure)), np.ones(len(sure))], axis=1)
+    values = np.array([1.0, 0.0])
+    for _ in range(ROUNDS):
+        likely = 1 / (1 + np.exp(-inputs @ values))
+        slope = inputs.T @ (aim - likely) - TINY * values
+        bend = (inputs * (likely * (1 - likely))[:, None]).T @ inputs + TINY * np.eye(2)
+        values = values + np.linalg.solve(bend, slope)
+    scale, shift = (float(value) for value in values)
+    return (scale, shift) if np.isfinite(values).all() and scale > 0 else (1.0, 0.0)
+
+
+def meant(limits: Limits, scale: float, shift: float) -> Limits:
+    """The same limits of scores that were brought to their meaning."""
+    sure = min(max(limits.score, TINY), 1 - TINY)
+    logit = scale * math.log(sure / (1 - sure)) + shift
+    return Limits(1 / (1 + math.exp(-logit)), limits.nms)
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,12 @@ class Dense(Searcher):
             answer.features.gather(1, rows[..., None].expand(-1, -1, answer.features.shape[2]))
         )
 
+    def rescale(self, scale: float, shift: float) -> None:
+        """Take scale * logit + shift for the logit of each score from now on."""
+        with torch.no_grad():
+            self.score.weight.mul_(scale)
+            _bias(self.score).mul_(scale).add_(shift)
+
     def hinted(self) -> tuple[int, ...]:
         """Channels of the maps that a student takes as a hint."""
         return (self.settings.width,) * len(self.settings.strides)
