@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from std_msgs.msg import Header
 
 from reid_ros.budget import LEVELS, Budget
 from reid_ros.config import Config
@@ -154,6 +155,28 @@ def node_status(
     else:
         status.level, status.message = DiagnosticStatus.OK, state
     return status
+
+
+def publish_events(
+    publisher: Any, events: Sequence[Event], headers: Iterable[Header], names: Mapping[int, str]
+) -> None:
+    """Tell what happened to persons in one moment, where anything did.
+
+    Args:
+        publisher: of DiagnosticArray.
+        events: of the moment.
+        headers: of its images; the latest gives the stamp.
+        names: of the persons.
+    """
+    if not events:
+        return
+    told = DiagnosticArray(status=[event_status(event, names) for event in events])
+    told.header.stamp = max(
+        (header.stamp for header in headers),
+        key=lambda stamp: (stamp.sec, stamp.nanosec),
+        default=told.header.stamp,
+    )
+    publisher.publish(told)
 
 
 def event_status(event: Event, names: Mapping[int, str]) -> DiagnosticStatus:

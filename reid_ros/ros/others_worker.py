@@ -7,14 +7,12 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
-
 from reid_ros.crops import Album, Crop
 from reid_ros.pipeline import Pipeline
 from reid_ros.replay.encodings import EncodingError
 from reid_ros.ros import hri
 from reid_ros.ros.convert import pixels, stamp_ns
-from reid_ros.ros.diagnostics import event_status
+from reid_ros.ros.diagnostics import publish_events
 from reid_ros.ros.humans import Humans
 from reid_ros.ros.loop import Loop
 from reid_ros.ros.others import Group, OtherBodies, Picture
@@ -64,6 +62,7 @@ class OthersWorker(Loop):
 
     def _identify(self, group: Group) -> None:
         began = time.perf_counter()
+        followed = set(group.bodies.values())
         crops: dict[str, list[tuple[int, Crop]]] = {}
         for picture in group.pictures:
             crop = self._crop(picture)
@@ -73,7 +72,7 @@ class OthersWorker(Loop):
                 self._camera_of[picture.number] = camera
         decoded = time.perf_counter()
         with self.lock:
-            observations = self._observed(crops, set(group.bodies.values()))
+            observations = self._observed(crops, followed)
             seen = time.perf_counter()
             moment = self._pipeline.identify(observations)
             names = dict(self._pipeline.names())
@@ -89,16 +88,10 @@ class OthersWorker(Loop):
         }
         newest = max((o.stamp_ns for o in observations), default=0)
         self._humans.say(bodies, moment.events, names, newest)
-        if moment.events:
-            array = DiagnosticArray(status=[event_status(e, names) for e in moment.events])
-            array.header.stamp = max(
-                (picture.message.header.stamp for picture in group.pictures),
-                key=lambda stamp: (stamp.sec, stamp.nanosec),
-                default=array.header.stamp,
-            )
-            self._events.publish(array)
+        headers = (picture.message.header for picture in group.pictures)
+        publish_events(self._events, moment.events, headers, names)
         self._eyes.counts['processed'] += sum(map(len, crops.values()))
-        self._camera_of = {n: c for n, c in self._camera_of.items() if n in group.bodies.values()}
+        self._camera_of = {n: c for n, c in self._camera_of.items() if n in followed}
         ended = time.perf_counter()
         self._spent({'decode': decoded - began, 'embed': seen - decoded, 'identify': ended - seen})
 

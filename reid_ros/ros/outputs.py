@@ -27,7 +27,7 @@ from reid_ros.config import CameraConfig, Config
 from reid_ros.ground import Places, by_height, on_ground
 from reid_ros.lens import Lens
 from reid_ros.ros import picture
-from reid_ros.ros.diagnostics import event_status
+from reid_ros.ros.diagnostics import publish_events
 from reid_ros.ros.frames import Standpoint
 from reid_ros.ros.humans import BodyTopics
 from reid_ros.ros.markers import Markers, Standing
@@ -80,7 +80,6 @@ class Outputs:
         self._of: dict[str, dict[str, Any]] = {name: self._camera(name) for name in cameras}
         self.vision = VisionTopics(self._publisher, cameras)
         self.bodies: BodyTopics | None = None
-        self._people = People()
         self.configure(Config())
 
     def configure(self, config: Config) -> None:
@@ -125,8 +124,7 @@ class Outputs:
         spots = self._spots(shots, moment, target)
         if self.bodies is not None:
             self.bodies.publish(shots, moment, names, everybody, spots)
-        if moment.events:
-            self._publish_events(moment, shots, names)
+        publish_events(self.events, moment.events, (shot.header for shot in shots), names)
         for shot, found in zip(shots, moment.sightings):
             self._debug(shot, found, names, target.person)
 
@@ -262,16 +260,6 @@ class Outputs:
             key=lambda header: (header.stamp.sec, header.stamp.nanosec),
         )
         self._poses.publish(PoseArray(header=newest, poses=[_pose(o) for o in best.values()]))
-
-    def _publish_events(
-        self, moment: Moment, shots: Sequence[Shot], names: Mapping[int, str]
-    ) -> None:
-        array = DiagnosticArray()
-        array.header.stamp = max(
-            (shot.header.stamp for shot in shots), key=lambda stamp: (stamp.sec, stamp.nanosec)
-        )
-        array.status = [event_status(event, names) for event in moment.events]
-        self.events.publish(array)
 
     def _debug(self, shot: Shot, found: Sightings, names: Mapping[int, str], target: int) -> None:
         to = self._of[shot.frame.camera]
