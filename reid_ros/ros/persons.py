@@ -43,7 +43,7 @@ class _Known:
     """
 
     publishers: Mapping[str, Any]
-    said: dict[str, Any] = field(default_factory=dict)
+    said: dict[str, str | bool] = field(default_factory=dict)
     seen_s: float = 0.0
     told_s: float = 0.0
     confidence: float = 0.0
@@ -123,9 +123,9 @@ class Persons:
                 if number in bodies:
                     known.seen_s, known.alias = now_s, 0
                 alias = hri.person_id(known.alias) if known.alias else ''
-                self._say(known, 'body_id', String(data=bodies.get(number, '')))
-                self._say(known, 'alias', String(data=alias))
-                self._say(known, 'name', String(data=names.get(number, '')))
+                self._say(known, 'body_id', bodies.get(number, ''))
+                self._say(known, 'alias', alias)
+                self._say(known, 'name', names.get(number, ''))
                 if number in bodies and known.confidence < 1.0:
                     self._locate(known, 1.0, now_s)
             self._make_room(bodies)
@@ -170,11 +170,11 @@ class Persons:
             for name, kind in TOPICS.items()
         }
         known = self._known[number] = _Known(publishers)
-        self._say(known, 'anonymous', Bool(data=False))
+        self._say(known, 'anonymous', False)
 
     def _forget(self, number: int) -> None:
         known = self._known.pop(number)
-        self._say(known, 'body_id', String())
+        self._say(known, 'body_id', '')
         for publisher in known.publishers.values():
             self._node.destroy_publisher(publisher)
 
@@ -185,11 +185,11 @@ class Persons:
             for number in sorted(away, key=lambda n: self._known[n].seen_s)[:surplus]:
                 self._forget(number)
 
-    def _say(self, known: _Known, topic: str, message: Any) -> None:
+    def _say(self, known: _Known, topic: str, value: str | bool) -> None:
         """Publish what is not yet said."""
-        if known.said.get(topic) != message:
-            known.said[topic] = message
-            known.publishers[topic].publish(message)
+        if known.said.get(topic) != value:
+            known.said[topic] = value
+            known.publishers[topic].publish(TOPICS[topic](data=value))
 
     def _locate(self, known: _Known, confidence: float, now_s: float) -> None:
         known.told_s, known.confidence = now_s, confidence
