@@ -21,7 +21,7 @@ from reid_ros.ros import hri
 from reid_ros.ros.convert import stamp_ns
 from reid_ros.ros.diagnostics import pairs
 from reid_ros.ros.eyes import Eyes
-from reid_ros.ros.intake import Arrival
+from reid_ros.ros.intake import Arrival, Intake
 from reid_ros.ros.subscribe import QUIET
 
 GATHER_S = 0.03
@@ -143,12 +143,16 @@ class OtherBodies(Eyes):
         node: owns the subscriptions.
         config: all settings.
         enabled: whether pictures are used now.
+
+    Attributes:
+        pictures: where they wait.
+        counts: of pictures, by what became of them.
+        problem: what is wrong with them, '' where nothing is.
     """
 
     def __init__(self, node: Node, config: Config, enabled: Callable[[], bool]) -> None:
         super().__init__(node, config, (), enabled)
         self._msg = hri.messages()
-        self.pictures = Pictures()
         self.counts: Counter[str] = Counter()
         self.problem = ''
         self._of: dict[str, _Body] = {}
@@ -190,6 +194,10 @@ class OtherBodies(Eyes):
         if words != self.problem:
             self.problem = words
             self._node.get_logger().warning(words)
+
+    def _waiting_room(self, config: Config) -> Intake:
+        self.pictures = Pictures()
+        return self.pictures
 
     def _on_tracked(self, message: Any) -> None:
         self._follow(list(dict.fromkeys(message.ids))[:MOST] if self._enabled() else ())
