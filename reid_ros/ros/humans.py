@@ -229,26 +229,28 @@ class BodyTopics:
         """See `Humans.tend`; nobody is tracked where no images come any more."""
         with self._lock:
             if self._of and time.monotonic() - self._stepped_s > SILENT_S:
-                self._clear()
+                self.humans.clear()
+                self._empty()
         self.humans.tend(exists)
         self._warn()
 
     def rest(self) -> None:
         """The node is deactivated: nobody is tracked any more."""
         with self._lock:
-            self._clear()
-        self.humans.rest()
+            self.humans.rest()
+            self._empty()
 
     def destroy(self) -> None:
         """Give all topics up."""
-        if self._node.context.ok():
-            self.rest()
-        self.humans.destroy()
+        with self._lock:
+            self.humans.destroy()
+            if self._node.context.ok():
+                self._empty()
         self._node.destroy_publisher(self._tracked)
 
-    def _clear(self) -> None:
+    def _empty(self) -> None:
+        """Nobody is tracked, after what was said of the bodies was taken back."""
         self._bodies = Bodies(self._bodies.count)
-        self.humans.clear()
         stamp = self._node.get_clock().now().to_msg()
         self._list(Header(stamp=stamp), [])
 
