@@ -13,7 +13,7 @@ import resource
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import rclpy
@@ -35,12 +35,18 @@ def memory_mb() -> dict[str, float]:
     The rest is mostly the shared segments of the publishers, which become resident as images come
     to lie in new places of them, and code.
     """
+    return _memory_mb(_status())
+
+
+def _memory_mb(status: Mapping[str, str]) -> dict[str, float]:
+    names = {'rss_mb': 'VmRSS', 'own_mb': 'RssAnon'}
+    return {name: int(status[field].split()[0]) / 1e3 for name, field in names.items()}
+
+
+def _status() -> dict[str, str]:
+    """What the kernel says of this process, by its words."""
     with open('/proc/self/status', encoding='ascii') as file:
-        fields = dict(line.split(':', 1) for line in file)
-    return {
-        'rss_mb': int(fields['VmRSS'].split()[0]) / 1e3,
-        'own_mb': int(fields['RssAnon'].split()[0]) / 1e3,
-    }
+        return dict(line.split(':', 1) for line in file)
 
 
 def holdings() -> dict[str, float]:
@@ -48,11 +54,10 @@ def holdings() -> dict[str, float]:
 
     Not the collector's objects: to list them while another thread makes a tuple breaks that tuple.
     """
-    with open('/proc/self/status', encoding='ascii') as file:
-        fields = dict(line.split(':', 1) for line in file)
+    status = _status()
     return {
-        **memory_mb(),
-        'threads': int(fields['Threads']),
+        **_memory_mb(status),
+        'threads': int(status['Threads']),
         'python_threads': threading.active_count(),
         'files': len(os.listdir('/proc/self/fd')),
         'blocks': sys.getallocatedblocks(),
