@@ -61,6 +61,13 @@ def clip(boxes: FloatArray, width: int, height: int) -> FloatArray:
     return result
 
 
+def inside(box: FloatArray, width: int, height: int) -> tuple[int, int, int, int]:
+    """x0 y0 x1 y1, the whole pixels of one (4,) box inside an image of width x height pixels."""
+    x0, x1 = np.clip(np.round(box[[0, 2]]), 0, width).astype(np.int64).tolist()
+    y0, y1 = np.clip(np.round(box[[1, 3]]), 0, height).astype(np.int64).tolist()
+    return x0, y0, x1, y1
+
+
 def nms(boxes: FloatArray, scores: FloatArray, threshold: float, most: int = 0) -> IntArray:
     """Rows of the boxes that no better box overlaps by more than the threshold, best first.
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reid_ros.boxes import area, clip, coverage, iou, letterbox, nms
+from reid_ros.boxes import area, clip, coverage, inside, iou, letterbox, nms
 
 numbers = st.floats(-50, 150, width=32)
 
@@ -66,10 +66,18 @@ def test_coverage_is_measured_against_the_box_itself():
 
 @given(some_boxes())
 def test_clipped_boxes_lie_in_the_image(boxes):
-    inside = clip(boxes, 100, 60)
-    assert np.all(inside >= 0)
-    assert np.all(inside[:, ::2] <= 100)
-    assert np.all(inside[:, 1::2] <= 60)
+    clipped = clip(boxes, 100, 60)
+    assert np.all(clipped >= 0)
+    assert np.all(clipped[:, ::2] <= 100)
+    assert np.all(clipped[:, 1::2] <= 60)
+
+
+@given(some_boxes())
+def test_the_pixels_of_a_box_are_its_rounded_corners_inside_the_image(boxes):
+    for box, clipped in zip(boxes, clip(boxes, 100, 60)):
+        found = inside(box, 100, 60)
+        assert [type(value) for value in found] == [int] * 4
+        assert list(found) == np.round(clipped).tolist()
 
 
 @pytest.mark.parametrize('n', [0, 1, 40, 300])

@@ -14,6 +14,7 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
+from reid_ros.boxes import inside
 from reid_ros.config import Config, ConfigError
 from reid_ros.ros.bodies import Match
 from reid_ros.ros.vision import MissingMessagesError
@@ -111,8 +112,7 @@ def region(msg: Any, header: Any, box: AnyArray, score: float, height: int, widt
 def crop(frame: Frame, box: AnyArray) -> AnyArray | None:
     """(h, w, 3) what of a box lies within the image; None where that is nothing."""
     height, width = frame.image.shape[:2]
-    x0, x1 = (int(v) for v in np.clip(np.round(box[[0, 2]]), 0, width))
-    y0, y1 = (int(v) for v in np.clip(np.round(box[[1, 3]]), 0, height))
+    x0, y0, x1, y1 = inside(box, width, height)
     return frame.image[y0:y1, x0:x1] if x1 > x0 and y1 > y0 else None
 
 

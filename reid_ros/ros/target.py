@@ -22,6 +22,7 @@ from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Bool, Header
 
+from reid_ros.boxes import inside
 from reid_ros.config import CameraConfig, Config, TargetConfig
 from reid_ros.ground import Places
 from reid_ros.ros.frames import Frames, Standpoint
@@ -280,6 +281,5 @@ def ground_pose(estimate: Estimate) -> tuple[Pose, Any]:
 
 def _roi(box: Any, height: int, width: int) -> RegionOfInterest:
     """The part of a box that lies within the image."""
-    x0, x1 = (int(v) for v in np.clip(np.round(box[[0, 2]]), 0, width))
-    y0, y1 = (int(v) for v in np.clip(np.round(box[[1, 3]]), 0, height))
+    x0, y0, x1, y1 = inside(box, width, height)
     return RegionOfInterest(x_offset=x0, y_offset=y0, width=x1 - x0, height=y1 - y0)
