@@ -15,6 +15,8 @@ from typing import Generic, Literal, Protocol, TypeVar
 WINDOW_NS = 15_000_000
 # A step back in time that is no jitter: the clock was set, or the bag began again.
 JUMP_NS = 1_000_000_000
+# Stamps of images that wait for one another differ by less, however slow a camera or a network is.
+LEAP_NS = 10_000_000_000
 
 Verdict = Literal['next', 'late', 'back']
 
@@ -59,6 +61,7 @@ class _Camera(Generic[T]):
         self.shift_ns = 0  # from the camera's stamps to the common time
         self.last_ns: int | None = None  # stamp of the last frame that entered a moment
         self.head_ns: int | None = None  # common time of queue[0], once it is known
+        self.leapt = False  # the next frame goes on as after a jump
 
 
 class Moments(Generic[T]):
@@ -101,6 +104,24 @@ class Moments(Generic[T]):
         """Number of the camera's frames that are in no moment yet."""
         return len(self._cameras[camera].queue)
 
+    def restart(self, camera: str) -> list[T]:
+        """Give up what waits for a time that never comes; the next frame goes on as after a jump.
+
+        So it is where the camera's clock has leapt ahead, or where that of the others is not set.
+
+        Returns:
+            The frames that are given up, none where the first is not LEAP_NS ahead of all moments.
+        """
+        own = self._cameras[camera]
+        if not own.queue or self._now_ns is None:
+            return []
+        if own.queue[0].stamp_ns + own.shift_ns - self._now_ns <= LEAP_NS:
+            return []
+        lost = list(own.queue)
+        own.queue.clear()
+        own.head_ns, own.leapt = None, True
+        return lost
+
     def ready(self) -> Iterator[list[T]]:
         """The moments that are final, oldest first; their frames wait no longer."""
         while True:
@@ -126,17 +147,18 @@ class Moments(Generic[T]):
         for camera in cameras:
             stamp = camera.queue[0].stamp_ns
             if camera.head_ns is None:
-                if camera.last_ns is not None and stamp < camera.last_ns - JUMP_NS:
+                back = camera.last_ns is not None and stamp < camera.last_ns - JUMP_NS
+                if back or camera.leapt:
                     jumped.append(camera)
                 else:
                     camera.head_ns = stamp + camera.shift_ns
         for camera in jumped:
-            camera.shift_ns = self._shift(camera)
+            camera.shift_ns, camera.leapt = self._shift(camera), False
             camera.head_ns = camera.queue[0].stamp_ns + camera.shift_ns
         return [camera.head_ns for camera in cameras if camera.head_ns is not None]
 
     def _shift(self, jumped: _Camera[T]) -> int:
-        """The shift of a camera that jumped back: one in use that brings it up to now, or new."""
+        """The shift of a camera that jumped: one in use that brings it up to now, or new."""
         stamp = jumped.queue[0].stamp_ns
         now = self._now_ns if self._now_ns is not None else stamp
         used = {c.shift_ns for c in self._cameras.values() if c is not jumped}

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reid_ros.moments import WINDOW_NS, Moments, Order
+from reid_ros.moments import LEAP_NS, WINDOW_NS, Moments, Order
 
 MS = 1_000_000
 S = 1_000_000_000
@@ -168,3 +168,49 @@ def test_a_stamp_is_judged_by_the_last_one_used():
     assert [order.judge(stamp) for stamp in stamps] == [
         'next', 'next', 'late', 'late', 'next', 'back', 'next',
     ]  # fmt: skip
+
+
+def test_cameras_whose_clocks_are_right_do_not_wait_for_one_whose_clock_was_never_set():
+    moments: Moments[Shot] = Moments(['a', 'b', 'unset'])
+    hours, given = 3600 * S, []
+    for i in range(300):
+        stamp = i * 33 * MS
+        for camera in 'ab':
+            if moments.waiting(camera) >= 30:
+                moments.restart(camera)
+            moments.push(Shot(camera, 1000 * hours + stamp))
+        moments.push(Shot('unset', stamp))
+        given.append([[shot.camera for shot in moment] for moment in moments.ready()])
+    before, after = (given[:30], given[100:])
+    assert {name for new in before for moment in new for name in moment} == {'unset'}
+    # One moment with every image of the three, and a and b in step in each.
+    shown = [moment for new in after for moment in new]
+    assert len(shown) >= 190
+    assert sum('a' in moment for moment in shown) >= 190
+    assert all(('a' in moment) == ('b' in moment) for moment in shown)
+
+
+@pytest.mark.parametrize(('ahead_ns', 'given_up'), [(LEAP_NS, 0), (LEAP_NS + 1, 1)])
+def test_what_is_not_far_ahead_is_waited_for(ahead_ns, given_up):
+    moments: Moments[Shot] = Moments(['a', 'b'])
+    for shot in (Shot('a', S), Shot('b', S), Shot('b', S + ahead_ns)):
+        moments.push(shot)
+    assert len(list(moments.ready())) == 1
+    assert moments.restart('a') == []
+    assert len(moments.restart('b')) == given_up
+    assert moments.waiting('b') == 1 - given_up
+
+
+def test_a_camera_that_leapt_ahead_and_back_again_is_in_step_in_the_end():
+    moments: Moments[Shot] = Moments(['a', 'b'])
+    shown = []
+    for i in range(400):
+        stamp, leap = i * 33 * MS, 3600 * S if 100 <= i < 200 else 0
+        moments.push(Shot('a', stamp))
+        if moments.waiting('b') >= 30:
+            moments.restart('b')
+        moments.push(Shot('b', stamp + leap))
+        shown += list(moments.ready())
+    told = [shot for moment in shown for shot in moment if shot.camera == 'b']
+    assert len(told) >= 300
+    assert [shot.camera for shot in shown[-1]] == ['a', 'b']

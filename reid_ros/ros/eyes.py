@@ -92,7 +92,8 @@ class Eyes:
 
     def _waiting_room(self, config: Config) -> Intake:
         if config.late_frame_policy == 'process_all':
-            return Everything(config.camera_names, config.queue_images, self._overflowed)
+            names, limit = config.camera_names, config.queue_images
+            return Everything(names, limit, self._overflowed, self._leapt)
         self.budget = Budget(config.camera_names, config.max_latency_s)
         return Newest(self._dropped, self.budget, self._age_s)
 
@@ -116,6 +117,10 @@ class Eyes:
     def _overflowed(self, camera: str) -> None:
         self._dropped(camera)
         self.cameras[camera].note('full')
+
+    def _leapt(self, camera: str, images: int) -> None:
+        self.cameras[camera].health.count('dropped_by_policy', images)
+        self.cameras[camera].note('leapt')
 
     def _hint(self, now_s: float) -> None:
         """Say once what to write, where a camera's topic does not exist."""

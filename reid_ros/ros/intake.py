@@ -130,9 +130,17 @@ class Everything:
         limit: most images of a camera that wait; a further one is dropped, and `dropped` called
             with its camera.
         dropped: called with the camera of every image that is dropped.
+        leapt: called with a camera whose stamps are far ahead of the others', and how many of its
+            images were dropped for that.
     """
 
-    def __init__(self, cameras: Sequence[str], limit: int, dropped: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        cameras: Sequence[str],
+        limit: int,
+        dropped: Callable[[str], None],
+        leapt: Callable[[str, int], None] = lambda camera, images: None,
+    ) -> None:
         self._moments: Moments[Arrival] = Moments(cameras)
         self._ready: deque[list[Arrival]] = deque()
         self._waiting = dict.fromkeys(cameras, 0)
@@ -140,12 +148,18 @@ class Everything:
         self._silent: set[str] = set()
         self._limit = limit
         self._changed = threading.Condition()
-        self._dropped = dropped
+        self._dropped, self._leapt = dropped, leapt
 
     def put(self, arrival: Arrival) -> None:
         """Add an image behind those of its camera."""
         camera = arrival.camera
+        lost: list[Arrival] = []
         with self._changed:
+            if self._waiting[camera] >= self._limit:
+                lost = self._moments.restart(camera)
+                self._waiting[camera] -= len(lost)
+                if any(one.reset for one in lost):
+                    self._reset.add(camera)
             if self._waiting[camera] >= self._limit:
                 if arrival.reset:
                     self._reset.add(camera)
@@ -161,6 +175,8 @@ class Everything:
                 self._waiting[camera] += 1
                 self._moments.push(arrival)
                 self._collect()
+        if lost:
+            self._leapt(camera, len(lost))
         if full:
             self._dropped(camera)
 

@@ -234,7 +234,7 @@ class Links(Eyes):
     def _waiting_room(self, config: Config) -> Intake:
         names, limit = config.camera_names, config.queue_images
         if config.late_frame_policy == 'process_all':
-            return Everything(names, limit, self._overflowed)
+            return Everything(names, limit, self._overflowed, self._leapt)
         return InTurn(names, limit, self._overflowed)
 
     def _source(self, name: str, overrides: Collection[str]) -> Source:

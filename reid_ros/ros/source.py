@@ -26,6 +26,8 @@ WORDS = {
     'are not used',
     'back': 'stamps jumped back in time: the tracks of the camera were reset',
     'resolution': 'the resolution changed: the tracks of the camera were reset',
+    'leapt': 'stamps are far ahead of those of other cameras: synchronise the clocks of the hosts '
+    '(chrony, PTP); images that waited for the others were lost',
     'full': 'more images wait than queue_images: play the bag slower; the newest were lost',
 }
 

@@ -100,6 +100,23 @@ def test_a_silent_camera_does_not_hold_up_the_others_under_process_all(ros):
     ros.spin_until(lambda: len(heard) == 1, 5.0)
 
 
+def test_a_clock_that_was_never_set_does_not_hold_up_the_others_under_process_all(ros):
+    policy = {'late_frame_policy': 'process_all', 'queue_images': 10}
+    reid_node(ros, config('right', 'unset', camera=BLIND, **policy))
+    heard = ros.heard(PointCloud2, 'right/sightings')
+    diagnosis = Diagnosis(ros)
+    right, unset = (ros.publisher(Image, f'{name}/image') for name in ('right', 'unset'))
+    ros.spin_until(lambda: right.get_subscription_count() and unset.get_subscription_count())
+    start = now_ns() - 10 * S
+    for i in range(40):
+        right.publish(image(start + i * S // 10))
+        unset.publish(image(100 * S + i * S // 10))
+        ros.spin_for(0.02)
+    ros.spin_until(lambda: len(heard) >= 15)
+    ros.spin_until(lambda: diagnosis.says('right', 'far ahead of those of other cameras'))
+    assert int(diagnosis.value('right', 'dropped_by_policy')) == 10
+
+
 def send(ros, sender, *messages):
     for message in messages:
         sender.publish(message)

@@ -70,6 +70,24 @@ def test_everything_loses_the_newest_beyond_the_limit_and_says_so():
     assert intake.take(0)[0].reset
 
 
+def test_images_that_wait_for_a_time_that_never_comes_give_way_and_hand_their_reset_on():
+    dropped, leapt = [], []
+    intake = Everything(['a', 'b'], 3, dropped.append, lambda *told: leapt.append(told))
+    for i in range(3):
+        intake.put(arrival('b', (1 + i) * S))
+        intake.put(arrival('a', (9000 + i) * S, reset=not i))
+    given = list(iter(lambda: intake.take(0), []))
+    assert leapt == []
+    assert [names(moment) for moment in given] == [[('b', s * S)] for s in (1, 2, 3)]
+    intake.put(arrival('a', 9003 * S))
+    assert (leapt, dropped, intake.waiting('a')) == ([('a', 3)], [], 1)
+    intake.put(arrival('b', 4 * S))
+    intake.put(arrival('b', 5 * S))
+    (moment,) = iter(lambda: intake.take(0), [])
+    assert [one.camera for one in moment] == ['a', 'b']
+    assert moment[0].reset
+
+
 def test_a_silent_camera_is_awaited_again_after_its_next_image():
     intake = Everything(['a', 'b'], 10, lambda camera: None)
     intake.silent('b')
