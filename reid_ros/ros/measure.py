@@ -77,10 +77,15 @@ class Measurement:
         node: active.
         warm_s: seconds after the first image that do not count for the CPU figure.
         sample_s: seconds between two samples.
+        hold_s: seconds for which the executor is held up before the figures begin: what waits for
+            it has then been as much as it gets, and the memory for it is there.
     """
 
-    def __init__(self, node: ReidNode, warm_s: float, sample_s: float) -> None:
+    def __init__(
+        self, node: ReidNode, warm_s: float, sample_s: float, hold_s: float = 0.0
+    ) -> None:
         self._node, self._warm_s, self._sample_s = node, warm_s, sample_s
+        self._hold_s = hold_s
         self._executor = executor_of(node, node.get_parameter('executor').value)
 
     def run(self, wait_s: float, silence_s: float = SILENCE_S) -> dict[str, Any]:
@@ -91,8 +96,8 @@ class Measurement:
                 raise ReidError(f'no image came within {wait_s:.0f} s')
             self._executor.spin_once(timeout_sec=0.1)
         start = time.monotonic()
-        while time.monotonic() < start + self._warm_s:
-            self._executor.spin_once(timeout_sec=0.1)
+        self._spin(self._warm_s)
+        lost_while_held = self._hold()
         # The last state in which images came is the end of what is measured.
         began = latest = self._state()
         sampled, counted = start, 0
@@ -107,6 +112,7 @@ class Measurement:
         seconds, images, whole, receive = (b - a for a, b in zip(began, latest))
         return {
             **self._counts(),
+            'lost_while_held': lost_while_held,
             'rate_hz': images / max(seconds, 1e-9),
             'receive_ms_per_image': 1e3 * receive / max(images, 1),
             'cpu_ms_per_image': 1e3 * whole / max(images, 1),
@@ -114,6 +120,23 @@ class Measurement:
             **memory_mb(),
             **self._known(),
         }
+
+    def _spin(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def _hold(self) -> int:
+        """Hold the executor up; returns how many images that cost, by the gaps in the stamps."""
+        if not self._hold_s:
+            return 0
+        before = self._missing()
+        time.sleep(self._hold_s)
+        self._spin(self._hold_s)
+        return self._missing() - before
+
+    def _missing(self) -> int:
+        return sum(camera.missing for camera in self._node.cameras.values())
 
     def _state(self) -> tuple[float, int, float, float]:
         """Time, images, and CPU seconds: of everything, and of receiving and decoding."""
@@ -137,7 +160,7 @@ class Measurement:
             'processed': total('processed'),
             'dropped_by_policy': total('dropped_by_policy'),
             'lost_said_by_middleware': sum(camera.stream.lost for camera in cameras),
-            'lost_by_stamp_gaps': sum(camera.missing for camera in cameras),
+            'lost_by_stamp_gaps': self._missing(),
             'latency_p50_ms': p50,
             'latency_p95_ms': p95,
         }
@@ -171,6 +194,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument('--appearance', default='none')
     parser.add_argument('--warm', type=float, default=2.0)
     parser.add_argument('--sample', type=float, default=1e9)
+    parser.add_argument('--hold', type=float, default=0.0)
     parser.add_argument('--wait', type=float, default=30.0)
     parser.add_argument('--silence', type=float, default=SILENCE_S)
     args = parser.parse_args(arguments)
@@ -179,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if not node.start():
             raise ReidError(node.problem)
-        measurement = Measurement(node, args.warm, args.sample)
+        measurement = Measurement(node, args.warm, args.sample, args.hold)
         _tell({'result': measurement.run(args.wait, args.silence)})
     except ReidError as error:
         sys.stderr.write(f'{error}\n')
