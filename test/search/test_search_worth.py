@@ -100,3 +100,14 @@ def test_scores_become_how_likely_a_detection_is_right():
     same = worth.meant(Limits(0.3, 0.5), scale, shift)
     assert np.log(same.score / (1 - same.score)) == pytest.approx(scale * np.log(3 / 7) + shift)
     assert worth.meaning(run, {}, Limits()) == (1.0, 0.0)
+
+
+def test_cameras_that_saw_one_person_are_a_site():
+    people = np.array([0, 1, 1, 2, 5, -1, -1])
+    where = Standing(
+        np.arange(8), np.tile(np.float32([0, 0, 5, 9]), (7, 1)), people,
+        np.array([0, 0, 1, 1, 3, 3, 1]), np.ones(7, bool),
+    )  # fmt: skip
+    found = worth.sites(where)
+    assert found[0] == found[1], 'by person 1'
+    assert len({found[0], found[2], found[3]}) == 3, 'whoever has no label joins nothing'

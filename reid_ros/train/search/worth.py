@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from reid_ros.boxes import iou
 from reid_ros.calibration import Calibration, CalibrationError
 from reid_ros.evaluate.searchprotocol import Found
-from reid_ros.train.search.data.pictures import SearchTrial
+from reid_ros.train.search.data.pictures import SearchTrial, Standing
 from reid_ros.train.search.score import RIGHT, Limits, Run, answered, matched, searched, used
 from reid_ros.train.worth import TWICE, few
 from reid_ros.types import FloatArray, IntArray
@@ -117,7 +119,8 @@ def calibration(trials: Mapping[str, SearchTrial], seen: Mapping[str, Seen]) -> 
     """What angles between tracks mean.
 
     A track is what a network found of a person before a camera. Where hardly anybody comes twice,
-    the earlier and the later half of it stand for two tracks before one camera.
+    the earlier and the later half of it stand for two tracks before one camera. Strangers are
+    those of one site, as a robot meets them: what tells places apart tells nobody apart there.
 
     Raises:
         CalibrationError: too few people.
@@ -130,21 +133,35 @@ def calibration(trials: Mapping[str, SearchTrial], seen: Mapping[str, Seen]) -> 
         vectors, people, cameras = tracks(trial, seen[name].found)
         kept = few(people)
         whole, people, cameras = vectors[kept].mean(1), people[kept], cameras[kept]
+        places = sites(trial.pictures.standing)[cameras] + site
         people = np.unique(people, return_inverse=True)[1].reshape(-1) + first
-        alone = np.arange(len(people)) + site + 1
+        site = int(places.max(initial=site)) + 1
+        alone = np.arange(len(people)) + site
         half = LOOKS // 2
-        parts = [(whole, np.full(len(people), site))]
+        parts = [(whole, places)]
         pairs, counts = np.unique(np.stack([people, cameras]), axis=1, return_counts=True)
         if len(np.unique(pairs[0, counts > 1])) < TWICE:
             parts += [(vectors[kept][:, :half].mean(1), alone)]
             parts += [(vectors[kept][:, half:].mean(1), alone)]
-        for rows, sites in parts:
+        for rows, together in parts:
             lengths = np.linalg.norm(rows, axis=1, keepdims=True)
-            for column, values in zip(columns, (rows / lengths, people, cameras, sites)):
+            for column, values in zip(columns, (rows / lengths, people, cameras, together)):
                 column.append(values)
         first = int(people.max(initial=first - 1)) + 1
-        site += len(people) + 1
+        site += len(people)
     return Calibration.of(*(np.concatenate(column) for column in columns))
+
+
+def sites(where: Standing) -> IntArray:
+    """(cameras,) number of each camera's site: cameras that saw one person share it."""
+    known = where.people >= 0
+    cameras = where.cameras[where.pictures[known]]
+    people = np.unique(where.people[known], return_inverse=True)[1].reshape(-1)
+    number = int(where.cameras.max(initial=-1)) + 1
+    size = number + int(people.max(initial=-1)) + 1
+    seen = coo_matrix((np.ones(len(cameras)), (cameras, people + number)), (size, size))
+    found: IntArray = connected_components(seen, directed=False)[1][:number].astype(np.int64)
+    return found
 
 
 def tracks(trial: SearchTrial, found: Found) -> tuple[FloatArray, IntArray, IntArray]:
