@@ -159,5 +159,10 @@ def _search_text(rows: Sequence[Mapping[str, Any]]) -> str:
                     f'{row["name"]:16} {row["encoder"]:10}  {name:7}  {origin:9}  '
                     + '  '.join(cells)
                 )
+        for name, found in row.get('on site', {}).items():
+            lines.append(
+                f'  {name}: rank-1 {found["rank-1"]} % of {found["tracks"]} tracks before another '
+                'camera of the site'
+            )
         lines += [f'  failed: {gate}' for gate in row['gates_failed']]
     return '\n'.join(lines)

@@ -9,6 +9,7 @@ from reid_ros.calibration import CalibrationError  # noqa: E402
 from reid_ros.evaluate.searchprotocol import Found  # noqa: E402
 from reid_ros.train.search import worth  # noqa: E402
 from reid_ros.train.search.data.pictures import SearchTrial, Standing  # noqa: E402
+from reid_ros.train.search.onsite import onsite  # noqa: E402
 from reid_ros.train.search.score import Limits  # noqa: E402
 
 PEOPLE, CAMERAS, TIMES = 30, 2, 4
@@ -111,3 +112,27 @@ def test_cameras_that_saw_one_person_are_a_site():
     found = worth.sites(where)
     assert found[0] == found[1], 'by person 1'
     assert len({found[0], found[2], found[3]}) == 3, 'whoever has no label joins nothing'
+
+
+def test_who_tells_places_alone_tells_nobody_on_a_site():
+    draw = np.random.default_rng(5)
+    places, people, cameras = 6, 10, 2
+    who = np.repeat(np.arange(places * people), cameras)
+    place = who // people
+    camera = place * cameras + np.tile(np.arange(cameras), places * people)
+    where = Standing(
+        np.arange(len(who) + 1), np.tile(np.float32([0, 0, 5, 9]), (len(who), 1)), who, camera,
+        np.ones(len(who), bool),
+    )  # fmt: skip
+    rows = np.arange(len(who))
+    own, ground = draw.normal(size=(60, 32)), draw.normal(size=(6, 32))
+    noise = 0.1 * draw.normal(size=(len(who), 32))
+    unit = [v / np.linalg.norm(v, axis=1, keepdims=True) for v in (
+        own[who] + noise, ground[place] + noise,
+    )]  # fmt: skip
+    told = [onsite(vectors, where, rows) for vectors in unit]
+    assert told[0]['rank-1'] == 100
+    assert told[1]['rank-1'] < 30
+    assert told[1]['angles']['two people, one site'] < 20
+    assert told[1]['angles']['two people, two sites'] > 70
+    assert told[0]['tracks'] == len(who)

@@ -9,13 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from reid_ros.train import saved as trained
 from reid_ros.train.gates import failed_alone, moved
 from reid_ros.train.search import cropped, saved
 from reid_ros.train.search.artefact import history
+from reid_ros.train.search.data.pictures import SearchTrial
 from reid_ros.train.search.data.sources import Tell, silent, trials
 from reid_ros.train.search.final import diagnosis, final_scores
+from reid_ros.train.search.onsite import onsite
+from reid_ros.train.search.score import described
 from reid_ros.train.search.settings import SearchRecipe
+from reid_ros.types import IntArray
 
 KEPT = (
     'rank-1', 'mAP', 'top-5', 'recall', 'detection AP', 'detection recall', 'detection precision',
@@ -63,8 +69,16 @@ def _row(folder: Path, detector: Path | None, drawing: Tell) -> dict[str, Any]:
     if not recipe.net.embed:
         return {**row, 'gates_failed': []}
     change = moved(told['points'], told['steps'])
-    lost = diagnosis(folder, detector, drawing)
+    lost, network = diagnosis(folder, detector, drawing), saved.load(folder)
     row['moved'] = None if change is None else round(change, 3)
+    row['on site'] = {
+        name: onsite(
+            described(network, trial.pictures, _known(trial)),
+            trial.pictures.standing,
+            _known(trial),
+        )
+        for name, trial in trials(recipe.data, recipe.data.test, drawing).items()
+    }
     row['boxes'] = {
         name: {
             origin: {key: values[key] for key in ('rank-1', 'mAP', 'recall')}
@@ -92,8 +106,20 @@ def _teacher(folder: Path, recipe: SearchRecipe, drawing: Tell) -> dict[str, Any
             split: _short(cropped.scores(network, trials(recipe.data, names, drawing), True))
             for split, names in splits.items()
         },
+        'on site': {
+            name: onsite(
+                cropped.cut_out(network, trial.pictures, _known(trial)),
+                trial.pictures.standing, _known(trial),
+            )
+            for name, trial in trials(recipe.data, recipe.data.test, drawing).items()
+        },
         'gates_failed': [],
-    }
+    }  # fmt: skip
+
+
+def _known(trial: SearchTrial) -> IntArray:
+    """Boxes of people with a label."""
+    return np.flatnonzero(trial.pictures.standing.people >= 0)
 
 
 def _short(scores: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
