@@ -19,6 +19,7 @@ from reid_ros.cli import (
     bench_load,
     bench_openset,
     bench_render,
+    bench_search,
     bench_silhouette,
     bench_world,
 )
@@ -45,6 +46,7 @@ def add(verbs: Any) -> None:
     bench_load.add(parts)
     bench_openset.add(parts)
     bench_render.add(parts)
+    bench_search.add(parts)
     bench_silhouette.add(parts)
     bench_world.add(parts)
 
