@@ -25,8 +25,9 @@ from reid_ros.world.write import settings
 RATE_HZ = 30.0
 SAMPLES = 120
 HOLD_S = 0.4
-"""So long the node is held up at the start, and more images come than the middleware keeps for it:
-ten of each camera. What they took stays taken: a first stall later on would look like a leak."""
+"""So long the node is held up some times at the start, and more images come than the middleware
+keeps for it: ten of each camera. What they took stays taken: a later stall would look like a leak.
+"""
 WARM_SHARE = 1 / 6
 """Of the run, in which buffers, caches and the allocator's heap grow to their size."""
 LIMIT_KB_PER_MIN = 40.0

@@ -27,6 +27,7 @@ from reid_ros.types import ReidError
 
 # Publishers are gone when nothing has come for so long.
 SILENCE_S = 3.0
+HOLDS = 5
 
 
 def memory_mb() -> dict[str, float]:
@@ -77,8 +78,8 @@ class Measurement:
         node: active.
         warm_s: seconds after the first image that do not count for the CPU figure.
         sample_s: seconds between two samples.
-        hold_s: seconds for which the executor is held up before the figures begin: what waits for
-            it has then been as much as it gets, and the memory for it is there.
+        hold_s: seconds for which the executor is held up before the figures begin, HOLDS times:
+            what waits for it has then been as much as it gets, and the memory for it is there.
     """
 
     def __init__(
@@ -131,8 +132,9 @@ class Measurement:
         if not self._hold_s:
             return 0
         before = self._missing()
-        time.sleep(self._hold_s)
-        self._spin(self._hold_s)
+        for _ in range(HOLDS):
+            time.sleep(self._hold_s)
+            self._spin(self._hold_s)
         return self._missing() - before
 
     def _missing(self) -> int:
