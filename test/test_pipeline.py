@@ -218,6 +218,16 @@ def test_a_real_detector_finds_who_brings_no_detections(tmp_path, toy):
 # -- refusals ------------------------------------------------------------------------------------
 
 
+def test_a_network_that_cannot_run_a_crowd_is_refused_before_the_crowd_comes(tmp_path):
+    path = networks.alone(tmp_path / 'look.onnx')
+    networks.write(tmp_path, networks.appearance('look', calibration=CLEAR.to_json()))
+    with pytest.raises(ReidError, match='fails with 2 images at once'):
+        Pipeline.load(config(path))
+    with Pipeline.load(config(path, max_batch=1)) as pipeline:
+        found = pipeline.step([frame('hall', 0, RED, GREEN)])
+    assert len(found.sightings) == 1
+
+
 def test_two_frames_of_one_camera_are_refused(toy):
     with Pipeline.load(config(toy)) as pipeline, pytest.raises(ValueError, match='two frames'):
         pipeline.step([frame('hall', 0, RED), frame('hall', 1, RED)])
