@@ -17,7 +17,15 @@ from reid_ros.train import saved as trained  # noqa: E402
 from reid_ros.train import settings as appearance  # noqa: E402
 from reid_ros.train.nets.network import Network  # noqa: E402
 from reid_ros.train.optimiser import Precision  # noqa: E402
-from reid_ros.train.search import detector, lookup, saved, score, searching, settings  # noqa: E402
+from reid_ros.train.search import (  # noqa: E402
+    detector,
+    lookup,
+    saved,
+    score,
+    searching,
+    settings,
+    table,
+)
 from reid_ros.train.search.configs import SearchDistilConfig  # noqa: E402
 from reid_ros.train.search.data.sources import learnt  # noqa: E402
 from reid_ros.train.search.nets.searcher import Searcher  # noqa: E402
@@ -279,3 +287,22 @@ def test_what_is_lost_by_finding_shows_in_true_boxes_and_a_detectors(path, teach
         told['detector']['detection recall']
         == score.score(networks[0], trial, score.Limits(0.0, 0.9))['detection recall']
     )
+
+
+def test_a_gain_counts_behind_the_gates_alone():
+    def row(name, rank1, seed=0, **more):
+        return {
+            'name': name, 'seed': seed, 'test': {'final': {'rank-1': rank1}},
+            'boxes': {'final': {'truth': {'rank-1': rank1}}}, 'gates_failed': [], **more,
+        }  # fmt: skip
+
+    def told(alone, teacher, seeds):
+        taught = [row('both', 60.0, seed, **{'identity teacher': 'crops'}) for seed in seeds]
+        plain = [row('alone', alone, seed) for seed in seeds]
+        crops = {'name': 'crops', 'seed': 0, 'note': '', 'test': {'final': {'rank-1': teacher}}}
+        return table._compared(taught[0], [*plain, *taught, crops])
+
+    assert told(55.0, 60.0, range(3)) == []
+    assert told(55.0, 60.0, [0]) == ['1 paired seeds, fewer than 3']
+    assert any('2.0 points' in gate for gate in told(58.0, 60.0, range(3)))
+    assert any('rank-1 alone is 40.0' in gate for gate in told(40.0, 60.0, range(3)))
