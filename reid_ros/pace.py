@@ -85,8 +85,11 @@ class Newest:
         return len(self._old) + len(self._new)
 
     def add(self, values: FloatArray) -> None:
-        """One more array, of the shape of the others."""
-        self._new.append(values)
+        """One more array, of the shape of the others.
+
+        It is copied: a row of a batch would keep the others' rows as long as it is held.
+        """
+        self._new.append(values.copy())
         held = self._newest
         self._newest = values.copy() if held is None else np.maximum(held, values, out=held)
 
@@ -96,8 +99,10 @@ class Newest:
             maximum: FloatArray | None = None
             while self._new:
                 values = self._new.pop()
-                maximum = values if maximum is None else np.maximum(maximum, values)
-                self._old.append(maximum)
+                if maximum is not None:
+                    np.maximum(maximum, values, out=values)
+                self._old.append(values)
+                maximum = values
             self._newest = None
         self._old.pop()
 

@@ -1,6 +1,7 @@
 """Silhouettes over time to vectors: what is enough of a walk, and what is none."""
 
 import dataclasses
+import weakref
 from collections import Counter
 
 import cv2
@@ -110,6 +111,20 @@ class Film:
 
 
 # -- the running maximum -------------------------------------------------------------------------
+
+
+def test_a_walk_keeps_its_own_silhouettes_and_not_the_whole_batches():
+    held, batches = Newest(), []
+    for k in range(4):
+        batch = np.full((3, 2, 4, 4), k, np.float32)
+        held.add(batch[1])
+        batches.append(weakref.ref(batch))
+        untouched = batch.copy()
+    held.drop()
+    np.testing.assert_array_equal(batch, untouched)
+    del batch
+    assert [one() for one in batches] == [None] * 4
+    assert held.maximum().max() == 3.0
 
 
 @pytest.mark.parametrize('window', [1, 2, 3, 7, 30])
