@@ -41,25 +41,39 @@ class Scores:
         llr: (m, n) log-likelihood ratio of 'this person' over 'a stranger', -inf where impossible.
         log_p: (m, n) logarithm of the share of strangers that come as close.
         log_share: (m, n) logarithm of the person's share of all false accepts.
+        log_odds: logarithm of how much more frequent known people are than strangers; -inf where
+            that is not known.
     """
 
     persons: IntArray
     llr: DoubleArray
     log_p: DoubleArray
     log_share: DoubleArray
+    log_odds: float = -math.inf
 
     def accepted(self, false_accept: float) -> BoolArray:
-        """(m, n) True where the evidence is enough, other persons left aside."""
-        result: BoolArray = (self.llr > 0) & (
-            self.log_p <= math.log(false_accept) + self.log_share
-        )
-        return result
+        """(m, n) True where the evidence is enough, other persons left aside.
+
+        Either so few strangers come as close, or strangers are so rare that as few of those who
+        come as close are strangers.
+        """
+        return self._beyond(false_accept, 0.0)
 
     def nearly(self, false_accept: float) -> BoolArray:
         """(m, n) True where a little more evidence would be enough."""
-        wide = math.log(false_accept) + self.log_share + math.log(20.0)
-        result: BoolArray = (self.llr > 0) & (self.log_p <= wide)
+        return self._beyond(false_accept, math.log(20.0))
+
+    def _beyond(self, false_accept: float, spare: float) -> BoolArray:
+        seldom = self.log_p <= math.log(false_accept) + self.log_share + spare
+        wanted = math.log1p(-false_accept) - math.log(false_accept) - spare
+        surely = self.llr + self.log_share + self.log_odds >= wanted
+        result: BoolArray = (self.llr > 0) & (seldom | surely)
         return result
+
+    def stranger(self, row: int) -> float:
+        """Probability that a track is nobody known, 0 to 1."""
+        value = np.clip(self.llr[row] + self.log_share[row] + max(self.log_odds, -700), -700, 700)
+        return float(1.0 / (1.0 + np.exp(value).sum()))
 
     def beside(self, other: DoubleArray) -> Scores:
         """The same with other, independent evidence added.
@@ -182,6 +196,7 @@ def scores(
     impossible: BoolArray,
     recent: DoubleArray,
     gait: Evidence | None = None,
+    tracks: DoubleArray | None = None,
 ) -> Scores:
     """Calibrated evidence of m tracks for n persons.
 
@@ -196,9 +211,10 @@ def scores(
         impossible: (m, n) True where a track cannot be a person.
         recent: (m, n) at least 0, how well a person who just left explains the track.
         gait: what gait says of the same; None = nothing.
+        tracks: see `joined`.
     """
     found = Evidence.of(closeness, calibration)
-    return joined(closeness.persons, found, impossible, recent, gait)
+    return joined(closeness.persons, found, impossible, recent, gait, tracks)
 
 
 def joined(
@@ -207,6 +223,7 @@ def joined(
     shut: BoolArray,
     recent: DoubleArray,
     gait: Evidence | None = None,
+    tracks: DoubleArray | None = None,
 ) -> Scores:
     """The scores of evidence; who is shut out, or of whom nothing is known, gets none.
 
@@ -216,13 +233,16 @@ def joined(
         shut: (m, n) True where a track cannot be a person.
         recent: (m, n) at least 0, how well a person who just left explains the track.
         gait: (m, n) what the gait says; None = nothing.
+        tracks: (n,) how many tracks showed each person so far: in proportion to it they share the
+            risk; None = all alike. Who was seen often will be seen again, and the risk is spent on
+            them, not on numbers that were given once by mistake.
     """
     found = looks if gait is None else looks.with_gait(gait)
     llr, log_p = found.llr, found.log_p
     closed = shut | np.isnan(llr)
     llr[closed] = -np.inf
     log_p[closed] = 0.0
-    return Scores(persons, llr, log_p, _log_share(~closed, recent))
+    return Scores(persons, llr, log_p, _log_share(~closed, recent, tracks))
 
 
 def _condition(cosines: FloatArray, condition: Condition) -> tuple[DoubleArray, DoubleArray]:
@@ -248,13 +268,15 @@ def _both(
     return llr, np.where(np.isnan(same_log_p), cross_log_p, same_log_p)
 
 
-def _log_share(open_: BoolArray, recent: DoubleArray) -> DoubleArray:
-    count = np.maximum(open_.sum(axis=1, keepdims=True), SMALLEST_GALLERY)
+def _log_share(open_: BoolArray, recent: DoubleArray, tracks: DoubleArray | None) -> DoubleArray:
+    weight = open_ * (np.ones(open_.shape[1]) if tracks is None else tracks)
+    part = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
+    part = np.where(open_, np.minimum(part, 1.0 / SMALLEST_GALLERY), 1.0)
     recent = np.where(open_, recent, 0.0)
     total = recent.sum(axis=1, keepdims=True)
     with np.errstate(divide='ignore', invalid='ignore'):
         bonus = np.where(total > 0, 0.5 * recent / np.maximum(total, 1e-9), 0.0)
-    share = np.where(total > 0, 0.5, 1.0) / count + bonus * np.minimum(total, 1.0)
+    share = np.where(total > 0, 0.5, 1.0) * part + bonus * np.minimum(total, 1.0)
     result: DoubleArray = np.log(share)
     return result
 

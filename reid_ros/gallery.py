@@ -11,7 +11,7 @@ import numpy as np
 
 from reid_ros.prototypes import GalleryError as GalleryError
 from reid_ros.prototypes import Prototypes
-from reid_ros.types import FloatArray, IntArray
+from reid_ros.types import DoubleArray, FloatArray, IntArray
 
 Kind = Literal['look', 'gait']
 """What vectors are of."""
@@ -85,6 +85,7 @@ class Gallery:
         self._persons: dict[int, Person] = {}
         self._slot: dict[int, int] = {}
         self._numbers = np.zeros(0, np.int64)
+        self._tracks = np.zeros(0)
         self._known: dict[Kind, Prototypes] = {'look': Prototypes(), 'gait': Prototypes()}
 
     def __len__(self) -> int:
@@ -100,6 +101,16 @@ class Gallery:
         """(n,) of everybody, in the order of what `closeness` answers."""
         result: IntArray = self._numbers[: len(self._persons)].copy()
         return result
+
+    @property
+    def tracks(self) -> DoubleArray:
+        """(n,) how many tracks showed each, in the same order, and one more. No file holds it."""
+        result: DoubleArray = self._tracks[: len(self._persons)]
+        return result
+
+    def met(self, number: int) -> None:
+        """One more track shows a person."""
+        self._tracks[self._slot[number]] += 1
 
     def __iter__(self) -> Iterator[Person]:
         return iter(self._persons.values())
@@ -140,6 +151,7 @@ class Gallery:
         self._persons[person.number] = person
         self._slot[person.number] = slot
         self._numbers[slot] = person.number
+        self._tracks[slot] = 1.0
         if person.name:
             self.names[person.number] = person.name
         for known in self._known.values():
@@ -267,6 +279,7 @@ class Gallery:
             for camera, weight, vector in self.prototypes(gone, kind):
                 self.learn(into, vector, camera, weight, kind)
         person.crops, person.walks = crops, walks
+        self._tracks[self._slot[into]] += self._tracks[self._slot[gone]] - 1.0
         person.born_ns = min(person.born_ns, other.born_ns)
         for camera, stamp in other.seen_ns.items():
             person.seen_ns[camera] = max(stamp, person.seen_ns.get(camera, stamp))
@@ -294,6 +307,7 @@ class Gallery:
             moved = int(self._numbers[last])
             self._slot[moved] = slot
             self._numbers[slot] = self._numbers[last]
+            self._tracks[slot] = self._tracks[last]
         for known in self._known.values():
             known.move(slot, last)
         self.edition += 1
@@ -318,8 +332,8 @@ class Gallery:
 
     def _grow(self, size: int) -> None:
         n = len(self._persons)
-        numbers = np.zeros(size, np.int64)
-        numbers[:n] = self._numbers[:n]
-        self._numbers = numbers
+        numbers, tracks = np.zeros(size, np.int64), np.zeros(size)
+        numbers[:n], tracks[:n] = self._numbers[:n], self._tracks[:n]
+        self._numbers, self._tracks = numbers, tracks
         for known in self._known.values():
             known.grow(size, n)

@@ -15,6 +15,10 @@ EDGE_X, EDGE_Y, HEIGHT_M = 0.05, 0.03, 0.1
 FARTHEST_M = 50.0
 # Pixels from the image's lower border within which feet count as cut off.
 BORDER_PX = 2.0
+# Nobody who stands is smaller or taller, metres: a child, and a head's breadth above the tallest.
+SMALLEST_M, TALLEST_M = 0.8, 2.3
+# Share of a box's height within which its upper edge counts as cut off.
+CUT = 0.03
 
 
 @dataclass(frozen=True)
@@ -26,11 +30,13 @@ class Places:
             height gave the distance.
         covariances: (n, 3, 3) float64, square metres.
         sure: (n,) bool, whether the position rests on feet that are seen on the ground.
+        tall: (n,) float64, metres from the feet to the top of the head, 0 where that is not seen.
     """
 
     positions: DoubleArray
     covariances: DoubleArray
     sure: BoolArray
+    tall: DoubleArray
 
 
 def on_ground(boxes: FloatArray, lens: Lens, pose: Pose, height: int) -> Places:
@@ -51,7 +57,20 @@ def on_ground(boxes: FloatArray, lens: Lens, pose: Pose, height: int) -> Places:
     a, b = across - positions, along - positions
     covariances = a[:, :, None] * a[:, None, :] + b[:, :, None] * b[:, None, :]
     sure = valid & (box[:, 3] < height - BORDER_PX)
-    return Places(positions, covariances, sure)
+    tall = _tall(box, lens, pose, positions)
+    whole = sure & (box[:, 3] < height - CUT * size[:, 1])
+    return Places(positions, covariances, sure, np.where(whole, tall, 0.0))
+
+
+def _tall(box: DoubleArray, lens: Lens, pose: Pose, feet: DoubleArray) -> DoubleArray:
+    """(n,) how high above the ground the ray of the head passes the feet; 0 = it is not seen."""
+    heads = np.column_stack([(box[:, 0] + box[:, 2]) / 2, box[:, 1]])
+    rays = lens.rays(heads) @ pose.rotation.T
+    level = np.linalg.norm(rays[:, :2], axis=1)
+    away = np.linalg.norm((feet - pose.position)[:, :2], axis=1)
+    tall: DoubleArray = pose.position[2] + away / np.maximum(level, 1e-9) * rays[:, 2]
+    seen = box[:, 1] > np.maximum(CUT * (box[:, 3] - box[:, 1]), BORDER_PX)
+    return np.where(seen & (tall > SMALLEST_M) & (tall < TALLEST_M), tall, 0.0)
 
 
 def _meet(points: DoubleArray, lens: Lens, pose: Pose) -> tuple[DoubleArray, BoolArray]:
@@ -76,4 +95,5 @@ def by_height(boxes: FloatArray, lens: Lens, person_m: float) -> Places:
     covariances = along[:, :, None] * along[:, None, :]
     covariances[:, 0, 0] += (EDGE_X * wide / lens.matrix[0, 0] * depth) ** 2
     covariances[:, 1, 1] += (EDGE_Y * tall / lens.matrix[1, 1] * depth) ** 2
-    return Places(positions, covariances, np.zeros(len(box), bool))
+    nobody = np.zeros(len(box))
+    return Places(positions, covariances, nobody > 0, nobody)

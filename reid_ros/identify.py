@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from reid_ros import patience
 from reid_ros.absence import Absence
 from reid_ros.calibration import Calibration
 from reid_ros.config import GalleryConfig, IdentityConfig
@@ -14,20 +15,19 @@ from reid_ros.embed import LEARN_QUALITY
 from reid_ros.evidence import MARGIN, Match, matches
 from reid_ros.gallery import Gallery, Person
 from reid_ros.likeness import Likeness, looks
+from reid_ros.newcomers import Newcomers
 from reid_ros.scene import ODD, Observation, Scene, SeenTrack
 from reid_ros.topology import Topology
 from reid_ros.types import BoolArray, Candidates, Event, EventKind, FloatArray, UInt32Array
 from reid_ros.walkers import KNOWN_VECTORS, LEARN_VECTORS, Walkers
 
 NS = 1_000_000_000
-DECIDE_CROPS = 3
-"""Vectors behind a track before it may be taken for a known person."""
-DECIDE_WEIGHT = 1.2
-"""Sum of their qualities that this takes: three glimpses of a sleeve are not enough."""
 CONFIRM_CROPS = 5
 """Vectors behind a person before they may be confirmed."""
 ODD_LLR = -2.0
 """Evidence for its own person below which a vector is odd."""
+OTHER_STATURE_LLR = -3.0
+"""Evidence of a track's stature against its person that needs no other: a look-alike."""
 DOUBT_QUALITY = 0.5
 """Only a good view can tell that a track was swapped; a small or hidden one looks like anybody."""
 GIVE_UP_ODD = 4
@@ -75,7 +75,8 @@ class Identifier:
         self.config = config
         self.keep = keep
         self.scene = Scene(gallery, topology)
-        self._likeness = Likeness(gallery, self.scene, calibration, gait)
+        self._newcomers = Newcomers()
+        self._likeness = Likeness(gallery, self.scene, calibration, gait, self._newcomers)
         self._walkers = Walkers(gallery, self.scene, self._likeness)
         self._events: list[Event] = []
         self._absence = Absence()
@@ -133,40 +134,25 @@ class Identifier:
         unbound = [t for t in self.scene.seen[camera] if not t.person]
         if not unbound:
             return
-        ready = [t for t in unbound if self._is_due(t)]
+        settle_s = self.config.settle_s
+        ready = [t for t in unbound if patience.ready(t, settle_s)]
         found: dict[int, Match] = {}
+        strange: dict[int, float] = {}
         if ready and len(self.gallery):
             result = self._likeness.of_tracks(ready, looks(ready), stamp_ns)
             for row, match in enumerate(self._likeness.matched(result, self.config.false_accept)):
                 found[ready[row].number] = match
+                strange[ready[row].number] = result.stranger(row)
                 if self._likeness.settled(result, match, self.config.false_accept, stamp_ns):
                     number = int(result.persons[match.column])
                     score = result.probability(row, match.column)
                     self._bind(ready[row], number, score, match.margin, stamp_ns)
+                    self._newcomers.note(strange[ready[row].number])
         for track in unbound:
-            if not track.person and self._is_new(track, found.get(track.number)):
+            like = found.get(track.number)
+            if not track.person and patience.new(track, like, settle_s, not len(self.gallery)):
+                self._newcomers.note(strange.get(track.number, 1.0))
                 self._born(track, stamp_ns)
-
-    def _is_due(self, track: SeenTrack) -> bool:
-        """True where there is enough to compare a track by, or no more can be waited for."""
-        if track.walk.fresh is not None:
-            return True
-        if track.total is None:
-            return False
-        if track.count >= DECIDE_CROPS and track.weight >= DECIDE_WEIGHT:
-            return track.fresh is not None
-        return track.age_s() >= 4 * self.config.settle_s
-
-    def _is_new(self, track: SeenTrack, match: Match | None) -> bool:
-        """True once a track has waited long enough without being anybody."""
-        age, settle = track.age_s(), self.config.settle_s
-        if track.total is None:
-            return age >= 2 * settle
-        if match is None:  # where there are others, only who was compared with them is new
-            return age >= settle and not len(self.gallery)
-        if match.ambiguous:
-            return False
-        return age >= (3 * settle if match.undecided else settle)
 
     def _bind(
         self, track: SeenTrack, number: int, score: float, margin: float, stamp_ns: int
@@ -179,6 +165,7 @@ class Identifier:
         previous, track.left = track.left, 0
         track.person, track.score, track.odd = number, score, 0
         self._part(track)
+        self.gallery.met(number)
         kind: EventKind = 'reacquired' if last == track.camera and not held else 'handover'
         if previous and previous != number:
             kind = 'split'
@@ -236,6 +223,10 @@ class Identifier:
     def _check(self, track: SeenTrack, llr: float, stamp_ns: int) -> None:
         """Learn a vector, or count it as odd where the track may have been swapped."""
         if track.fresh is None:
+            return
+        if self.scene.presence.own([track])[0, 0] < OTHER_STATURE_LLR:
+            track.never.add(track.person)
+            track.restart()
             return
         odd = bool(np.isfinite(llr)) and llr < ODD_LLR
         if odd and not track.risky:
@@ -308,6 +299,7 @@ class Identifier:
             return
         into, gone = sorted((person.number, other), key=self._seniority)
         self.gallery.merge(into, gone)
+        self._newcomers.mistaken()
         self.scene.merge(into, gone)
         self._tell('merged', track, stamp_ns, gone, match.margin)
 

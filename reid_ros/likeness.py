@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +11,7 @@ import numpy as np
 from reid_ros.calibration import Calibration
 from reid_ros.evidence import Evidence, Match, Scores, joined, matches, scores
 from reid_ros.gallery import Gallery, Kind
+from reid_ros.newcomers import Newcomers
 from reid_ros.scene import Scene, SeenTrack
 from reid_ros.types import BoolArray, Candidates, DoubleArray, FloatArray
 
@@ -17,6 +20,8 @@ KNOWN_TIMES = 5
 """Who was seen in so many times the crops is well known beside the other."""
 YOUNG_NS = 10 * NS
 """A person known for less may still turn out to be somebody else's second number."""
+ACQUAINTED_NS = 60 * NS
+"""A person known for longer is merged with another on what speaks for that alone."""
 LIKELY = 300
 """In a larger gallery, a person is compared only with so many: those who are most alike."""
 HEAVIEST = 3.0
@@ -34,8 +39,16 @@ class Likeness:
         scene: Scene,
         calibration: Calibration,
         gait: Calibration | None = None,
+        newcomers: Newcomers | None = None,
     ) -> None:
-        """Compare by looks, and by gait where there is a calibration of its vectors."""
+        """Compare by looks, and by gait where there is a calibration of its vectors.
+
+        Args:
+            gallery, scene, calibration: of whom, where, and of the looks.
+            gait: calibration of the vectors of gait.
+            newcomers: how rare strangers are; None: that is not known.
+        """
+        self._newcomers = newcomers
         self._gallery = gallery
         self._scene = scene
         self._calibration = calibration
@@ -55,8 +68,15 @@ class Likeness:
             self._scene.impossible(tracks, stamp_ns),
             self._scene.recent(tracks),
             self._walks(tracks),
+            self._gallery.tracks,
         )
-        return found.beside(self._scene.meeting(tracks, stamp_ns))
+        there = self._scene.presence.evidence(tracks, self._gallery.columns)
+        return self._known(found).beside(self._scene.meeting(tracks, stamp_ns) + there)
+
+    def _known(self, found: Scores) -> Scores:
+        """The same, with how rare strangers are."""
+        log_odds = -math.inf if self._newcomers is None else self._newcomers.log_odds
+        return dataclasses.replace(found, log_odds=log_odds)
 
     def of_walks(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> Scores | None:
         """(m, n) evidence of tracks' gait alone; None where there is none."""
@@ -105,7 +125,8 @@ class Likeness:
             [t.person for t in tracks],
         )
         nobody = np.zeros((len(tracks), 1))
-        return scores(found, self._calibration, nobody.astype(np.bool_), nobody)
+        looks = scores(found, self._calibration, nobody.astype(np.bool_), nobody)
+        return looks.beside(self._scene.presence.own(tracks))
 
     def beside(self, track: SeenTrack) -> DoubleArray:
         """(k,) evidence of a track's new vector for the other persons in its camera's picture."""
@@ -134,13 +155,20 @@ class Likeness:
         if looks is None:
             looks = Evidence.none(1, len(persons))
         shut = self._unmergeable(number)
-        result = joined(persons, looks, shut[None], np.zeros(looks.llr.shape), gait)
+        nobody = np.zeros(looks.llr.shape)
+        result = joined(persons, looks, shut[None], nobody, gait, self._gallery.tracks)
+        person = self._gallery[number]
+        if person.last_ns - person.born_ns < ACQUAINTED_NS:
+            # Old acquaintances were told apart before: how rare strangers are is no reason to
+            # take two of them for one.
+            result = self._known(result)
+        there = self._scene.presence.of_person(number, self._gallery.columns)
         mine = [track for track in self._scene.visible() if track.person == number]
         if not mine:
-            return result
+            return result.beside(there[None])
         met = self._scene.meeting(mine, max(track.seen_ns for track in mine))
         strongest = np.abs(met).argmax(axis=0)
-        return result.beside(met[strongest, np.arange(met.shape[1])][None])
+        return result.beside((met[strongest, np.arange(met.shape[1])] + there)[None])
 
     def candidates(
         self, camera: str, numbers: Sequence[int], stamp_ns: int, *, gait: bool = False

@@ -1,4 +1,5 @@
-"""Space-time evidence: whether the tracks of two cameras stand on one spot of the floor.
+"""Space-time evidence: whether the tracks of two cameras stand on one spot of the floor, and
+whether who was here a moment ago can be who begins there.
 
 Two cameras that see common ground place one person on one spot, but for what lower edges of boxes,
 poses and lenses err by; two people are seldom that close, unless they walk together.
@@ -29,6 +30,28 @@ WRONG = 0.1
 """Share of positions that mean nothing: the feet were hidden, or the box was bad."""
 MOST = 4
 """Bins that count: longer agreement is no more evidence."""
+WANDER_MPS = 0.7
+"""Standard deviation of a way in each direction, by time: people stroll, turn and stand."""
+LOST = 0.05
+"""Share of ways that mean nothing: a place was wrong."""
+FORGOTTEN_S = 8.0
+"""Seconds after which somebody can be anywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """Where somebody stood.
+
+    Attributes:
+        stamp_ns: when.
+        x, y: metres on the floor.
+        variance: square metres, in each direction.
+    """
+
+    stamp_ns: int
+    x: float
+    y: float
+    variance: float
 
 
 @dataclass(slots=True)
@@ -83,6 +106,20 @@ def llr(first: Trail, second: Trail) -> float:
     others = {one.number: one for one in second.bins}
     values = [_llr(one, others[one.number]) for one in first.bins if one.number in others][-MOST:]
     return sum(values) / math.sqrt(len(values)) if values else 0.0
+
+
+def walk(was: Spot, began: Spot) -> float:
+    """Log-likelihood ratio of 'one person' over 'two', of who was last seen, and who begins later.
+
+    0 where the one did not end before the other began, or long ago.
+    """
+    elapsed_s = (began.stamp_ns - was.stamp_ns) / NS
+    if not 0 < elapsed_s <= FORGOTTEN_S:
+        return 0.0
+    square = (began.x - was.x) ** 2 + (began.y - was.y) ** 2
+    spread = was.variance + began.variance + POSE_M**2 + (WANDER_MPS * elapsed_s) ** 2
+    here = (1 - LOST) * math.exp(-square / 2 / spread) / (2 * math.pi * spread)
+    return math.log(here * FLOOR_M2 + LOST)
 
 
 def _llr(a: _Bin, b: _Bin) -> float:

@@ -11,6 +11,7 @@ from reid_ros import boxes as geometry
 from reid_ros.gallery import Gallery, Person
 from reid_ros.meeting import llr
 from reid_ros.pace import Gait
+from reid_ros.presence import Presence
 from reid_ros.seen import Observation as Observation
 from reid_ros.seen import SeenTrack as SeenTrack
 from reid_ros.topology import Topology
@@ -42,6 +43,7 @@ class Scene:
 
     def __init__(self, gallery: Gallery, topology: Topology) -> None:
         self.seen: dict[str, list[SeenTrack]] = {}
+        self.presence = Presence()
         self._gallery = gallery
         self._topology = topology
         self._tracks: dict[str, dict[int, SeenTrack]] = {}
@@ -73,8 +75,8 @@ class Scene:
             track.risky = track.risky or crowded
             track.fresh = None
             track.walk.fresh = None
-            if places is not None and places.sure[row]:
-                track.trail.add(stamp_ns, places.positions[row], places.covariances[row])
+            if places is not None:
+                track.stand(places, row, crowded)
             if track.person:
                 self.note(track)
             seen.append(track)
@@ -109,6 +111,7 @@ class Scene:
             return
         self._gallery[track.person].seen_ns[track.camera] = track.seen_ns
         self._gallery.seen.add(track.person)
+        self.presence.note(track)
         places = self._places.setdefault(track.camera, {})
         place = places.get(track.person)
         if place is None:
@@ -135,6 +138,7 @@ class Scene:
 
     def forget(self, number: int) -> None:
         """Drop where a person was."""
+        self.presence.forget(number)
         for places in self._places.values():
             places.pop(number, None)
 
@@ -149,6 +153,7 @@ class Scene:
                 track.never.discard(gone)
                 track.never.add(into)
         self._let_go(into)
+        self.presence.merge(into, gone)
         for places in self._places.values():
             place = places.pop(gone, None)
             if place is not None and (

@@ -9,8 +9,9 @@ import numpy as np
 
 from reid_ros import boxes as geometry
 from reid_ros.ground import Places
-from reid_ros.meeting import Trail
+from reid_ros.meeting import Spot, Trail
 from reid_ros.pace import Gait
+from reid_ros.stature import Stature
 from reid_ros.types import BoolArray, FloatArray, IntArray, Tracks
 
 NS = 1_000_000_000
@@ -128,6 +129,8 @@ class SeenTrack:
         odd: how many vectors in a row looked unlike the person since then.
         never: persons seen beside it.
         trail: where it was on the floor.
+        began, spot: where it was first, and last; None where that was never seen.
+        stature: how tall its person is.
         walk: how its person walks.
     """
 
@@ -150,6 +153,9 @@ class SeenTrack:
     odd_ns: int = 0
     never: set[int] = field(default_factory=set)
     trail: Trail = field(default_factory=Trail)
+    began: Spot | None = None
+    spot: Spot | None = None
+    stature: Stature = field(default_factory=Stature)
     walk: Walked = field(default_factory=Walked)
 
     def mean(self) -> FloatArray:
@@ -165,6 +171,24 @@ class SeenTrack:
     def age_s(self) -> float:
         """Seconds from the first to the last sighting."""
         return (self.seen_ns - self.first_ns) / NS
+
+    def stand(self, places: Places, row: int, crowded: bool) -> None:
+        """Take in where it stands, and how tall it is.
+
+        Args:
+            places: of the newest image.
+            row: of the track.
+            crowded: another body may hide the feet or the head.
+        """
+        if not places.sure[row]:
+            return
+        position, covariance = places.positions[row], places.covariances[row]
+        self.trail.add(self.seen_ns, position, covariance)
+        variance = float(covariance[0, 0] + covariance[1, 1]) / 2
+        self.spot = Spot(self.seen_ns, float(position[0]), float(position[1]), variance)
+        self.began = self.began or self.spot
+        if places.tall[row] > 0 and not crowded:
+            self.stature.add(self.seen_ns, float(places.tall[row]))
 
     def add(self, vector: FloatArray, quality: float) -> None:
         """Count one more vector."""
@@ -183,6 +207,7 @@ class SeenTrack:
         self.count = len(self.recent)
         self.weight = float(self.count)
         self.walk = Walked(self.seen_ns)
+        self.began, self.stature = self.spot, Stature()
 
 
 def unit(vector: FloatArray) -> FloatArray:

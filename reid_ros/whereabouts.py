@@ -82,7 +82,7 @@ def places(boxes: FloatArray, lens: Lens, pose: Pose, height: int, person_m: flo
     positions[:, :2] = np.einsum('nij,nj->ni', covariances[:, :2, :2], weighted)
     for row in np.flatnonzero(~sure).tolist():
         positions[row, :2], covariances[row, :2, :2] = _by_width(boxes[row], lens, pose)
-    return Places(positions, covariances, sure)
+    return Places(positions, covariances, sure, feet.tall)
 
 
 def _by_head(boxes: FloatArray, lens: Lens, pose: Pose, person_m: float) -> Places:
@@ -94,7 +94,7 @@ def _by_head(boxes: FloatArray, lens: Lens, pose: Pose, person_m: float) -> Plac
     lever = max(abs(float(pose.position[2]) - person_m), 0.05)
     away = (found.positions - pose.position) * np.array([1.0, 1.0, 0.0]) * (TALL_SD_M / lever)
     covariances = found.covariances + away[:, :, None] * away[:, None, :]
-    return Places(found.positions, covariances, found.sure)
+    return Places(found.positions, covariances, found.sure, found.tall)
 
 
 def _by_width(box: FloatArray, lens: Lens, pose: Pose) -> tuple[DoubleArray, DoubleArray]:

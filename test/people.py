@@ -65,6 +65,7 @@ class Figure:
     x: float = 0.0
     y: float = 100.0
     spot: tuple[float, float] | None = None
+    tall: float = 0.0
 
     def crop(self, camera, draw):
         return turned(self.views.get(camera, self.look), draw.normal() * self.blur, draw)
@@ -104,12 +105,14 @@ class Passer(Figure):
         return unit(self.views[camera] + noise)
 
 
-def _places(spots):
+def _places(people):
+    spots = [figure.spot for figure in people]
     if None in spots:
         return None
     n = len(spots)
     positions = np.array([(*spot, 0.0) for spot in spots]).reshape(n, 3)
-    return Places(positions, np.tile(np.eye(3) * 0.1**2, (n, 1, 1)), np.ones(n, np.bool_))
+    spread = np.tile(np.eye(3) * 0.1**2, (n, 1, 1))
+    return Places(positions, spread, np.ones(n, np.bool_), np.array([p.tall for p in people]))
 
 
 class Population:
@@ -339,7 +342,7 @@ class Stage:
             np.array(rows, np.int64),
             np.array(vectors, np.float32).reshape(len(rows), length),
             np.array(qualities, np.float32),
-            places=_places([t.figure.spot for t in known]),
+            places=_places([t.figure for t in known]),
         )
 
     def _due(self, track):

@@ -23,6 +23,7 @@ ROOMS = {
     'lens': ('types',),
     'ground': ('lens', 'types'),
     'meeting': ('types',),
+    'stature': (),
     # The one person whom a robot follows: who it is, where, and how fast to drive.
     'standing': ('ground', 'types'),
     'target': ('config', 'ground', 'standing', 'types'),
@@ -64,18 +65,21 @@ ROOMS = {
     'prototypes': ('types',),
     'gallery': ('prototypes', 'types'),
     'gallery_store': ('gallery', 'types'),
-    # Identity: calibration, likeness, evidence, topology and scene are parts of it.
+    # Identity: calibration, likeness, evidence, topology, scene and what they use are parts of it.
     'calibration': ('types',),
     'topology': ('config', 'types'),
     'evidence': ('calibration', 'gallery', 'types'),
-    'seen': ('boxes', 'ground', 'meeting', 'pace', 'types'),
-    'scene': ('boxes', 'gallery', 'meeting', 'pace', 'seen', 'topology', 'types'),
+    'seen': ('boxes', 'ground', 'meeting', 'pace', 'stature', 'types'),
+    'presence': ('meeting', 'seen', 'stature', 'types'),
+    'scene': ('boxes', 'gallery', 'meeting', 'pace', 'presence', 'seen', 'topology', 'types'),
     'absence': ('gallery',),
-    'likeness': ('calibration', 'evidence', 'gallery', 'scene', 'types'),
+    'newcomers': (),
+    'patience': ('evidence', 'seen'),
+    'likeness': ('calibration', 'evidence', 'gallery', 'newcomers', 'scene', 'types'),
     'walkers': ('evidence', 'gallery', 'likeness', 'scene'),
     'identify': (
-        'absence', 'calibration', 'config', 'embed', 'evidence', 'gallery', 'likeness', 'scene',
-        'topology', 'types', 'walkers',
+        'absence', 'calibration', 'config', 'embed', 'evidence', 'gallery', 'likeness',
+        'newcomers', 'patience', 'scene', 'topology', 'types', 'walkers',
     ),
     # The order of it all; sight is the half of it that stands beside the cameras.
     'sight': (
@@ -112,8 +116,8 @@ ROOMS = {
     'crops': ('config', 'embed', 'scene', 'types'),
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
     'ros': (
-        'budget', 'config', 'crops', 'engine', 'follow', 'ground', 'lens', 'moments', 'odometry',
-        'pipeline', 'replay', 'scene', 'target', 'types', 'whereabouts', 'world',
+        'boxes', 'budget', 'config', 'crops', 'engine', 'follow', 'ground', 'lens', 'moments',
+        'odometry', 'pipeline', 'replay', 'scene', 'target', 'types', 'whereabouts', 'world',
     ),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),
@@ -123,9 +127,9 @@ ROOMS = {
     'bench': (
         'background', 'boxes', 'calibration', 'card', 'config', 'detect', 'ego', 'embed',
         'evaluate', 'evidence', 'follow', 'gait', 'gallery', 'identify', 'images', 'lens',
-        'likeness', 'loading', 'model', 'moments', 'pace', 'pipeline', 'report', 'results',
-        'scene', 'sight', 'silhouette', 'target', 'topology', 'track', 'types', 'whereabouts',
-        'world', '+ros',
+        'likeness', 'loading', 'model', 'moments', 'pace', 'patience', 'pipeline', 'report',
+        'results', 'scene', 'sight', 'silhouette', 'target', 'topology', 'track', 'types',
+        'whereabouts', 'world', '+ros',
     ),
     # The only place of torch; a robot never imports it.
     'train': (

@@ -38,7 +38,7 @@ def look(camera, *rows, stamp_s=0.0, asked=True, score=0.8, **columns):
         for spot in spots
     ]
     sure = np.array([spot is not None for spot in placed], bool)
-    places = Places(positions, np.tile(0.01 * np.eye(3), (n, 1, 1)), sure)
+    places = Places(positions, np.tile(0.01 * np.eye(3), (n, 1, 1)), sure, np.zeros(n))
     return Look(found, np.array(far, np.float64), places, 'map', asked)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from reid_ros import world
 from reid_ros.bench.contenders import DIMENSIONS, ORACLE_NOISE, Contender
 from reid_ros.embed import GATE
-from reid_ros.identify import DECIDE_CROPS, DECIDE_WEIGHT
+from reid_ros.patience import DECIDE_CROPS, DECIDE_WEIGHT
 from reid_ros.scene import SeenTrack
 from reid_ros.types import AnyArray, BoolArray, FloatArray, Frame, IntArray, ReidError
 from reid_ros.world.seeds import Split, generator

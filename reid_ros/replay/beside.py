@@ -46,12 +46,14 @@ class Beside:
             self._find(bag, f'/{camera}/detections_table', config.model.detector)
         self._stand: tuple[Any, tuple[float, ...]] | None = None
         if block.mount:
-            self._mount(bag, plain, camera, block, config.odom_topic)
+            self._mount(bag, plain, camera, block, config)
         elif block.pose:
             info = _info(bag, plain, camera, block.camera_info_topic)
             self._stand = info and (info, block.pose)
 
     def _view(self, frame: Frame) -> View | None:
+        if self._ride is not None:
+            return self._ride.view(frame)
         if self._stand is None:
             return None
         return seen(*self._stand, *frame.image.shape[:2])
@@ -100,17 +102,17 @@ class Beside:
         self.problems.append(f'{missing}: {detector} finds the people')
 
     def _mount(
-        self, bag: Bag, topic: str, camera: str, block: CameraConfig, odom_topic: str
+        self, bag: Bag, topic: str, camera: str, block: CameraConfig, config: Config
     ) -> None:
         info = _info(bag, topic, camera, block.camera_info_topic)
-        odom = '/' + (odom_topic or 'odom').lstrip('/')
+        odom = '/' + (config.odom_topic or 'odom').lstrip('/')
         if bag.types.get(odom) != ODOMETRY:
             held = ', '.join(t for t, kind in sorted(bag.types.items()) if kind == ODOMETRY)
             lacking = f'odometry on {odom}' + (f' (but on {held}: set odom_topic)' if held else '')
         elif info is None:
             lacking = 'usable camera_info for it (set camera_info_topic)'
         else:
-            self._ride = _Ride(Along(bag, odom), info, block.mount)
+            self._ride = _Ride(Along(bag, odom), info, block.mount, config.target_frame)
             return
         self.problems.append(f'has a mount, but the bag has no {lacking}: tracked without')
 
@@ -137,17 +139,20 @@ class Along:
 
 
 class _Ride:
-    """Homographies for the images of a camera on a robot's base.
+    """Homographies for the images of a camera on a robot's base, and whence it sees the floor.
 
     Attributes:
         missed: images for which there was none although one came before.
     """
 
-    def __init__(self, poses: Along, info: Any, mount: tuple[float, ...]) -> None:
+    def __init__(
+        self, poses: Along, info: Any, mount: tuple[float, ...], target_frame: str
+    ) -> None:
         self.missed = 0
-        self._poses, self._info = poses, info
+        self._poses, self._info, self._target_frame = poses, info, target_frame
+        self._mount, self._frame = Pose.of(mount), ''
         self._odometry = Odometry()
-        self._motion = Motion(self._odometry, Pose.of(mount))
+        self._motion = Motion(self._odometry, self._mount)
 
     def ego(self, frame: Frame, received_ns: int) -> DoubleArray | None:
         """See `odometry.Motion`."""
@@ -155,12 +160,20 @@ class _Ride:
         if not self._covers(stamp):
             for message, _ in self._poses.until(received_ns + LATER_NS):
                 self._odometry.hear(message)
+                self._frame = message.header.frame_id
                 if self._covers(stamp):
                     break
         lens = Lens.of(self._info, *frame.image.shape[:2])
         result = self._motion.step(stamp, lens)
         self.missed += bool(self._motion.lacking)
         return result
+
+    def view(self, frame: Frame) -> View | None:
+        """Of an image after `ego`; None where odometry drifts in a frame of its own."""
+        base = self._odometry.at(frame.stamp_ns)
+        if base is None or self._frame.lstrip('/') != self._target_frame:
+            return None
+        return seen(self._info, (base @ self._mount).numbers(), *frame.image.shape[:2])
 
     def _covers(self, stamp_ns: int) -> bool:
         newest = self._odometry.newest_ns

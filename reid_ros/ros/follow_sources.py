@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -283,7 +284,7 @@ class Seen(Source):
         if not self.config.mount:  # the height of the camera is not known: nor is the floor
             rough = by_height(found.boxes, self._lens, tall)
             turned = Pose.of(FORWARD).rotation
-            spots = type(spots)(rough.positions @ turned.T, rough.covariances, rough.sure)
+            spots = dataclasses.replace(rough, positions=rough.positions @ turned.T)
         away = np.linalg.norm(spots.positions[:, :2], axis=1)
         # The base moves, so places of two images do not compare: the target asks for none.
         events, self._events = self._events, []

@@ -209,7 +209,7 @@ class Outputs:
 
     def _places(self, shot: Shot, found: Sightings) -> Places | None:
         view = shot.frame.view
-        if view is not None:
+        if view is not None and self._of_camera(shot).pose:
             return on_ground(found.boxes, view.lens, view.pose, view.height)
         lens = self._lens(shot)
         return None if lens is None else by_height(found.boxes, lens, self._config.person_height_m)

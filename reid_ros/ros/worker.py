@@ -128,6 +128,8 @@ class Watcher(Loop):
             ego = self._base.ego(camera, *seen)
             standpoint = self._base.standpoint(camera, *seen)
         view = camera.view(*image.shape[:2])
+        if standpoint is not None and standpoint.frame == self._pipeline.config.target_frame:
+            view = standpoint.view
         frame = Frame(arrival.camera, arrival.stamp_ns, image, index, order, found, ego, view)
         return Shot(frame, arrival.message.header, camera.info, standpoint)
 

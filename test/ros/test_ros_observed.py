@@ -35,7 +35,12 @@ def observation(draw, n, ended=0, looks=0, length=5, places=False, gait=None):
     vectors = draw.normal(size=(looks, length)).astype(np.float32)
     where = walk = None
     if places:
-        where = Places(draw.normal(size=(n, 3)), draw.normal(size=(n, 3, 3)), draw.random(n) < 0.5)
+        where = Places(
+            draw.normal(size=(n, 3)),
+            draw.normal(size=(n, 3, 3)),
+            draw.random(n) < 0.5,
+            draw.random(n),
+        )
     if gait is not None:
         steps = draw.permutation(n)[:gait]
         reasons = tuple(draw.choice(['', 'few', 'still', 'über'], n).tolist())

@@ -174,7 +174,7 @@ class Chase:
         self._told[camera.name] = told.pose
         frame = Frame(
             camera.name, START_NS + round(now * NS), glance.image, index, detections=glance.found,
-            ego=warp, view=None if camera.moving else told,
+            ego=warp, view=told,
         )  # fmt: skip
         moment = self._pipeline.step([frame])
         found = moment.sightings[0]

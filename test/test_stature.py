@@ -1,0 +1,98 @@
+"""How tall people are, measured and weighed."""
+
+import math
+
+import numpy as np
+import pytest
+
+from reid_ros.ground import by_height, on_ground
+from reid_ros.lens import Lens, Pose
+from reid_ros.stature import BINS, LEAST, NS, POPULATION_M, WRONG, Stature, llr, mean
+
+LENS = Lens(np.array([[600.0, 0.0, 320.0], [0.0, 600.0, 240.0], [0.0, 0.0, 1.0]]), np.zeros(0))
+
+
+def camera(up, down_deg):
+    """Pose of a camera so high above the floor that looks along x, and down."""
+    t = math.radians(down_deg)
+    x, z = np.array([0.0, -1.0, 0.0]), np.array([math.cos(t), 0.0, -math.sin(t)])
+    return Pose(np.column_stack([x, np.cross(z, x), z]), np.array([0.0, 0.0, up]))
+
+
+def box(pose, far, left, tall):
+    """Of somebody who stands so far before the camera."""
+    ends = np.array([[far, left, 0.0], [far, left, tall]])
+    (u, bottom), (_, top) = LENS.pixels((ends - pose.position) @ pose.rotation)
+    return np.array([[u - 30, top, u + 30, bottom]], np.float32)
+
+
+@pytest.mark.parametrize(('up', 'down'), [(2.6, 15.0), (0.9, 0.0), (1.7, 5.0)])
+@pytest.mark.parametrize('tall', [1.1, 1.62, 1.95])
+def test_a_stature_is_measured_from_feet_and_head(up, down, tall):
+    pose = camera(up, down)
+    for far, left in ((4.0, 0.5), (6.0, -1.5), (9.0, 0.0)):
+        found = on_ground(box(pose, far, left, tall), LENS, pose, 480)
+        if found.tall[0]:
+            assert found.tall[0] == pytest.approx(tall, abs=0.01)
+    far = on_ground(box(pose, 9.0, 0.0, tall), LENS, pose, 480)
+    assert far.tall[0] > 0
+
+
+def test_whom_the_border_cuts_or_who_is_no_person_has_no_stature():
+    pose = camera(2.6, 15.0)
+    whole = box(pose, 6.0, 0.0, 1.7)
+    headless, footless, giant = whole.copy(), whole.copy(), box(pose, 6.0, 0.0, 2.6)
+    headless[0, 1], footless[0, 3] = 1.0, 479.0
+    for cut in (headless, footless, giant):
+        assert on_ground(cut, LENS, pose, 480).tall.tolist() == [0.0]
+    assert by_height(whole, LENS, 1.7).tall.tolist() == [0.0]
+
+
+def _of(values, start_ns=0, step_ns=NS // 2):
+    result = Stature()
+    for i, value in enumerate(values):
+        result.add(start_ns + i * step_ns, value)
+    return result
+
+
+def test_a_stature_is_the_median_of_half_seconds():
+    found = _of([1.7, 1.72, 1.71, 0.9, 1.69, 5.0])  # the last half second goes on
+    assert found.count == 5
+    assert found.metres == pytest.approx(1.7)
+    dense = _of([1.6, 1.8] * 20, step_ns=NS // 20)
+    assert dense.count == 3
+    assert dense.metres == pytest.approx(1.7)
+    assert _of([1.7] * 100).count == BINS
+
+
+def test_statures_of_several_tracks_join():
+    assert mean([]) == (0.0, 0)
+    metres, count = mean([_of([1.6] * 3), _of([1.8] * 7), Stature()])
+    assert count == 8
+    assert metres == pytest.approx((2 * 1.6 + 6 * 1.8) / 8)
+
+
+def test_alike_speaks_for_one_person_and_unlike_for_two():
+    assert llr((1.7, LEAST - 1), (1.2, 9)) == 0.0
+    assert llr((1.7, 9), (0.0, 0)) == 0.0
+    same, near, far = (llr((1.7, 9), (value, 9)) for value in (1.7, 1.76, 2.1))
+    assert same > 0.8 > near > -1.0
+    assert far == pytest.approx(math.log(WRONG), abs=0.1)
+    assert llr((1.7, 9), (1.76, 9)) == llr((1.76, 9), (1.7, 9))
+    assert llr((1.7, 2), (1.7, 2)) < same  # less was seen
+
+
+def test_the_ratio_is_that_of_drawn_people():
+    """Calibrated: among pairs of equal evidence, so many are one person as the ratio says."""
+    draw = np.random.default_rng(3)
+    people = draw.normal(1.7, POPULATION_M, 40000)
+
+    def seen(tall):
+        return tall + draw.normal(0, 0.025, len(tall)) + draw.normal(0, 0.04 / 3, len(tall))
+
+    genuine = [llr((a, 9), (b, 9)) for a, b in zip(seen(people), seen(people))]
+    impostor = [llr((a, 9), (b, 9)) for a, b in zip(seen(people), seen(draw.permutation(people)))]
+    for low, high in ((-1.0, 0.0), (0.0, 0.5), (0.5, 1.2)):
+        one = np.mean((np.array(genuine) > low) & (np.array(genuine) <= high))
+        two = np.mean((np.array(impostor) > low) & (np.array(impostor) <= high))
+        assert low - 0.15 < math.log(one / two) < high + 0.15
