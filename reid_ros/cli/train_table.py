@@ -38,6 +38,10 @@ def add(parts: Any) -> None:
     part.add_argument(
         '--detector', type=Path, metavar='TRAINING', help='whose boxes are told, too; of search'
     )
+    part.add_argument(
+        '--score', type=number(float, 0.0, 1.0), default=0.0, metavar='S',
+        help='from which detections count (default: as in its recipe); of search',
+    )  # fmt: skip
     part.add_argument('--quiet', action='store_true', help='show no progress')
     part.add_argument('--json', action='store_true')
     part.add_argument('--out', metavar='FILE', help='write the rows, with how to repeat them')
@@ -80,7 +84,12 @@ def _kind(args: argparse.Namespace) -> str:
             'TRAINING: a table is of appearance networks, of gait networks, or of networks of '
             'person search and after them those of appearance'
         )
-    for option, its in (('frames', ''), ('sets', 'gait'), ('detector', 'search')):
+    for option, its in (
+        ('frames', ''),
+        ('sets', 'gait'),
+        ('detector', 'search'),
+        ('score', 'search'),
+    ):
         if kind != its and getattr(args, option):
             raise ReidError(f'--{option} has no meaning for these networks')
     return kind
@@ -96,7 +105,7 @@ def _rows(
     if kind == 'gait':
         return walks.rows(args.trainings, args.sets, tell)
     if kind == 'search':
-        return searches.rows(args.trainings, args.detector, tell)
+        return searches.rows(args.trainings, args.detector, args.score, tell)
     return table.rows(args.trainings, args.frames or [0], tell)
 
 
@@ -105,6 +114,7 @@ def _command(args: argparse.Namespace) -> str:
     words += ['--frames', *map(str, args.frames)] if args.frames else []
     words += ['--sets', *args.sets] if args.sets else []
     words += ['--detector', str(args.detector)] if args.detector else []
+    words += ['--score', f'{args.score:g}'] if args.score else []
     return shlex.join([*words, *(['--out', args.out] if args.out else [])])
 
 

@@ -32,6 +32,7 @@ KEPT = (
 def rows(
     folders: Sequence[Path],
     detector: Path | None = None,
+    least: float = 0.0,
     tell: Callable[[int], None] = lambda rows: None,
     drawing: Tell = silent,
 ) -> list[dict[str, Any]]:
@@ -40,6 +41,7 @@ def rows(
     Args:
         folders: of finished trainings; networks of appearance see the sets of the first.
         detector: folder of a specialised detector, whose boxes are described, too.
+        least: score from which detections count; 0 = as in each recipe.
         tell: is called with the number of rows made.
         drawing: is called with the number of pictures drawn, where some are not yet.
 
@@ -52,7 +54,7 @@ def rows(
         if cropped.of_appearance(folder):
             found.append(_teacher(folder, recipe, drawing))
         else:
-            found.append(_row(folder, detector, drawing))
+            found.append(_row(folder, detector, least, drawing))
         tell(1)
     for row in found:
         if _taught(row):
@@ -92,20 +94,28 @@ def _taught(row: Mapping[str, Any]) -> bool:
     return 'identity teacher' in row or 'detector teacher' in row
 
 
-def _row(folder: Path, detector: Path | None, drawing: Tell) -> dict[str, Any]:
+def _row(folder: Path, detector: Path | None, least: float, drawing: Tell) -> dict[str, Any]:
     recipe, told = saved.recipe(folder), trained.scores(folder)
-    facts = history(folder, recipe)
+    facts, network, limits = history(folder, recipe), saved.load(folder), score.limits(recipe.data)
+    if least:
+        limits = score.Limits(least, limits.nms)
+        checked, tested = (
+            score.scores(network, trials(recipe.data, names, drawing), limits, True)
+            for names in (recipe.data.validation, recipe.data.test)
+        )
+    else:
+        checked, tested = told['validation'], final_scores(folder, drawing)
     row = {
         'name': folder.name,
         **facts,
-        'validation': _short(told['validation']),
-        'test': _short(final_scores(folder, drawing)),
+        'score': limits.score,
+        'validation': _short(checked),
+        'test': _short(tested),
     }
     if not recipe.net.embed:
         return {**row, 'gates_failed': []}
     change = moved(told['points'], told['steps'])
-    network = saved.load(folder)
-    row['boxes'] = _lost(network, recipe, detector, row['test'])
+    row['boxes'] = _lost(network, recipe, limits, detector, row['test'])
     row['moved'] = None if change is None else round(change, 3)
     row['on site'] = {
         name: onsite(
@@ -121,11 +131,12 @@ def _row(folder: Path, detector: Path | None, drawing: Tell) -> dict[str, Any]:
 def _lost(
     network: Searcher,
     recipe: SearchRecipe,
+    limits: score.Limits,
     detector: Path | None,
     joint: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """The paper's diagnosis: by set and origin of the boxes, as far as not known already."""
-    limits, other = score.limits(recipe.data), saved.load(detector) if detector else None
+    other = saved.load(detector) if detector else None
     result = {}
     for name, trial in trials(recipe.data, recipe.data.test).items():
         found = {'truth': score.score(network, trial, limits, truth=True), 'joint': joint[name]}
