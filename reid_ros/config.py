@@ -91,7 +91,12 @@ class IdentityConfig:
     """Which track is which person."""
 
     false_accept: float = setting(
-        0.01, 'share of strangers who may be taken for somebody', 1e-6, 0.2, live=True
+        0.01,
+        'share of strangers who may be taken for somebody, or where strangers are rare, of those who '
+        'are taken for somebody',
+        1e-6,
+        0.2,
+        live=True,
     )
     settle_s: float = setting(
         0.5, 'seconds of a track after which a stranger becomes a provisional person', 0.0, 60.0
