@@ -117,7 +117,11 @@ def _command(args: argparse.Namespace) -> str:
     words += ['--seeds', *map(str, args.seeds), '--split', args.split]
     if args.film:
         words += ['--film', args.film.name, '--truth', args.truth.name]
-        words += ['--detectors', *args.detectors] if args.detectors else []
+        words += (
+            ['--detectors', *(Path(name).name for name in args.detectors)]
+            if args.detectors
+            else []
+        )
     return shlex.join([*words, *(['--out', args.out] if args.out else [])])
 
 
