@@ -92,8 +92,8 @@ class IdentityConfig:
 
     false_accept: float = setting(
         0.01,
-        'share of strangers who may be taken for somebody, or where strangers are rare, of those who '
-        'are taken for somebody',
+        'share of strangers who may be taken for somebody; where strangers are rare, of those '
+        'who are taken for somebody',
         1e-6,
         0.2,
         live=True,

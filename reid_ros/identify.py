@@ -26,8 +26,10 @@ CONFIRM_CROPS = 5
 """Vectors behind a person before they may be confirmed."""
 ODD_LLR = -2.0
 """Evidence for its own person below which a vector is odd."""
-OTHER_STATURE_LLR = -3.0
+OTHER_STATURE_LLR = -2.5
 """Evidence of a track's stature against its person that needs no other: a look-alike."""
+TALL = 6
+"""Half seconds of stature that it takes: feet were hidden for less."""
 DOUBT_QUALITY = 0.5
 """Only a good view can tell that a track was swapped; a small or hidden one looks like anybody."""
 GIVE_UP_ODD = 4
@@ -224,9 +226,11 @@ class Identifier:
         """Learn a vector, or count it as odd where the track may have been swapped."""
         if track.fresh is None:
             return
-        if self.scene.presence.own([track])[0, 0] < OTHER_STATURE_LLR:
-            track.never.add(track.person)
+        tall = track.stature
+        if tall.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_STATURE_LLR:
+            self.scene.presence.part(track)
             track.restart()
+            track.stature = tall  # it was the stature that told who this is not
             return
         odd = bool(np.isfinite(llr)) and llr < ODD_LLR
         if odd and not track.risky:

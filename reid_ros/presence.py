@@ -32,6 +32,13 @@ class Presence:
         if track.spot is not None:
             self._spots[track.person] = track.spot
 
+    def part(self, track: SeenTrack) -> None:
+        """A track was somebody else all the time: its person learns nothing from it."""
+        known = self._statures.get(track.person)
+        if known is not None:
+            mine = [one for one in known if one is not track.stature]
+            self._statures[track.person] = deque(mine, maxlen=TRACKS)
+
     def merge(self, into: int, gone: int) -> None:
         """Let one person's number take the place of another's."""
         if gone in self._statures:

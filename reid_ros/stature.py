@@ -14,16 +14,16 @@ BIN_NS = NS // 2
 """Errors of a box's edges within half a second are one error."""
 BINS = 16
 """Half seconds that are remembered of a track."""
-LEAST = 2
+LEAST = 3
 """Half seconds behind a stature before it says anything."""
-SHAKE_M = 0.04
-"""Standard deviation of what a half second errs by, metres: edges of boxes, the bob of a walk."""
+SHAKE_M = 0.1
+"""Standard deviation of what a half second errs by, metres: edges of boxes, hidden feet."""
 LASTING_M = 0.025
 """The same of a whole track: poses, lenses, hats. Of 116 rendered tracks: 0.017 to 0.027 in a
 camera, and 0.02 between the means of cameras."""
 POPULATION_M = 0.09
 """Standard deviation of adults' statures, women and men together (NCD-RisC, eLife 5, 2016)."""
-WRONG = 0.02
+WRONG = 0.05
 """Share of tracks whose stature means nothing: somebody sits, or stands behind a table."""
 
 

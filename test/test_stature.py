@@ -7,7 +7,18 @@ import pytest
 
 from reid_ros.ground import by_height, on_ground
 from reid_ros.lens import Lens, Pose
-from reid_ros.stature import BINS, LEAST, NS, POPULATION_M, WRONG, Stature, llr, mean
+from reid_ros.stature import (
+    BINS,
+    LASTING_M,
+    LEAST,
+    NS,
+    POPULATION_M,
+    SHAKE_M,
+    WRONG,
+    Stature,
+    llr,
+    mean,
+)
 
 LENS = Lens(np.array([[600.0, 0.0, 320.0], [0.0, 600.0, 240.0], [0.0, 0.0, 1.0]]), np.zeros(0))
 
@@ -88,9 +99,11 @@ def test_the_ratio_is_that_of_drawn_people():
     people = draw.normal(1.7, POPULATION_M, 40000)
 
     def seen(tall):
-        return tall + draw.normal(0, 0.025, len(tall)) + draw.normal(0, 0.04 / 3, len(tall))
+        spread = math.sqrt(LASTING_M**2 + SHAKE_M**2 / 9)
+        return tall + draw.normal(0, spread, len(tall))
 
-    genuine = [llr((a, 9), (b, 9)) for a, b in zip(seen(people), seen(people))]
+    mistaken = np.where(draw.random(len(people)) < WRONG, draw.permutation(people), people)
+    genuine = [llr((a, 9), (b, 9)) for a, b in zip(seen(people), seen(mistaken))]
     impostor = [llr((a, 9), (b, 9)) for a, b in zip(seen(people), seen(draw.permutation(people)))]
     for low, high in ((-1.0, 0.0), (0.0, 0.5), (0.5, 1.2)):
         one = np.mean((np.array(genuine) > low) & (np.array(genuine) <= high))

@@ -147,6 +147,16 @@ def test_no_mount_no_homography(path):
     assert all(frame.ego is None for frame in eye(path, mount=False).frames())
 
 
+def test_a_robot_that_knows_the_map_sees_the_floor_from_where_it_is(path):
+    """Odometry in the frame of the map; in a frame of its own it drifts, and says nothing."""
+    for frame in eye(path, target_frame='odom').frames():
+        exact = turning.base((frame.stamp_ns - turning.BEGIN_NS) / S) @ turning.MOUNT
+        np.testing.assert_allclose(frame.view.pose.position, exact.position, atol=0.01)
+        np.testing.assert_allclose(frame.view.pose.rotation, exact.rotation, atol=0.01)
+        assert frame.ego is not None or frame.index == 0
+    assert all(frame.view is None for frame in eye(path, target_frame='elsewhere').frames())
+
+
 def test_a_lens_is_that_of_the_image_size():
     info = turning.camera_info(S)
     assert Lens.of(info, 480, 640).matrix[0, 0] == 600.0
