@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 MEMORY = 0.9
-"""Of what was learnt before, this is left after each track: fifty tracks count."""
+"""Of what was learnt before, this is left after each track: about ten tracks count."""
 LEAST = 0.1
+"""Strangers always count for so many tracks."""
 MOST = 20.0
 """Known people are never taken to be more than so many times as frequent as strangers."""
 
@@ -29,7 +30,7 @@ class Newcomers:
 
     def mistaken(self) -> None:
         """Somebody who passed for a stranger turned out to be known."""
-        taken = min(1.0, self._new - LEAST)
+        taken = min(1.0, max(self._new - LEAST, 0.0))
         self._known, self._new = self._known + taken, self._new - taken
 
     def note(self, stranger: float) -> None:
