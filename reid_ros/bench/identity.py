@@ -24,6 +24,7 @@ from reid_ros.report.ledger import Ledger
 from reid_ros.types import AnyArray, Detections, FloatArray, Frame, Moment
 from reid_ros.world.scenario import SUITE, named
 from reid_ros.world.seeds import Split, generator
+from reid_ros.world.values import Shot
 from reid_ros.world.world import World
 
 SEEDS = (101, 102)
@@ -93,6 +94,29 @@ class Kept:
         shape = (0,) if width is None else (0, width)
         parts = [np.empty(shape, kind), *(row[number] for row in self.columns)]
         return np.concatenate(parts).astype(kind)
+
+
+class Witness:
+    """Who truly was where, image by image."""
+
+    def __init__(self) -> None:
+        self._kept = Kept()
+
+    def see(self, camera: int, shot: Shot) -> None:
+        """Take in an image of a camera, by its number."""
+        n, truth = len(shot.truth), shot.truth
+        self._kept.add(
+            np.full(n, camera), np.full(n, shot.frame.stamp_ns), truth.persons, truth.boxes,
+            truth.visible,
+        )  # fmt: skip
+
+    def people(self) -> People:
+        """Everything, as scores want it."""
+        kept, stamps = self._kept, self._kept.column(1, np.int64)
+        return People(
+            kept.column(0, np.int64), stamps, kept.column(2, np.int64),
+            kept.column(3, np.float64, 4), stamps, kept.column(4, np.float64),
+        )  # fmt: skip
 
 
 class Run:
@@ -226,7 +250,7 @@ def watch(
     numbers = {camera.name: i for i, camera in enumerate(world.cameras)}
     moments: Moments[Frame] = Moments(list(numbers))
     vectors: dict[tuple[str, int], FloatArray] = {}
-    truth = Kept()
+    truth = Witness()
 
     def step() -> None:
         for frames in moments.ready():
@@ -244,21 +268,13 @@ def watch(
         rng = generator(world.split, 'oracle', world.scenario.name, world.seed, name, index)
         vectors[name, index] = oracle(shot, found.rows, rng)
         moments.push(dataclasses.replace(shot.frame, detections=found.detections))
-        n = len(shot.truth)
-        truth.add(
-            np.full(n, numbers[name]), np.full(n, shot.frame.stamp_ns), shot.truth.persons,
-            shot.truth.boxes, shot.truth.visible,
-        )  # fmt: skip
+        truth.see(numbers[name], shot)
         step()
         tell(1)
     for name in numbers:
         moments.close(name)
     step()
-    stamps = truth.column(1, np.int64)
-    people = People(
-        truth.column(0, np.int64), stamps, truth.column(2, np.int64),
-        truth.column(3, np.float64, 4), stamps, truth.column(4, np.float64),
-    )  # fmt: skip
+    people = truth.people()
     return [run.row(world, people) for run in runs]
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid_ros.bench.contenders import Contender, settings
-from reid_ros.bench.identity import Kept, Run
+from reid_ros.bench.identity import Kept, Run, Witness
 from reid_ros.config import Config
 from reid_ros.evaluate.values import People
 from reid_ros.moments import Moments
@@ -145,7 +145,7 @@ def watch(
     runs = [Timed(world, networks) for networks in contenders]
     numbers = {camera.name: i for i, camera in enumerate(world.cameras)}
     moments: Moments[Frame] = Moments(list(numbers))
-    truth = Kept()
+    truth = Witness()
 
     def step() -> None:
         for frames in moments.ready():
@@ -154,19 +154,10 @@ def watch(
 
     for shot in world.shots():
         moments.push(shot.frame)
-        n = len(shot.truth)
-        truth.add(
-            np.full(n, numbers[shot.frame.camera]), np.full(n, shot.frame.stamp_ns),
-            shot.truth.persons, shot.truth.boxes, shot.truth.visible,
-        )  # fmt: skip
+        truth.see(numbers[shot.frame.camera], shot)
         step()
         tell(1)
     for name in numbers:
         moments.close(name)
     step()
-    stamps = truth.column(1, np.int64)
-    people = People(
-        truth.column(0, np.int64), stamps, truth.column(2, np.int64),
-        truth.column(3, np.float64, 4), stamps, truth.column(4, np.float64),
-    )  # fmt: skip
-    return [run.told(world, people) for run in runs]
+    return [run.told(world, truth.people()) for run in runs]

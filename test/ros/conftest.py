@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,10 @@ try:
         import rosidl_generator_py  # noqa: F401
 except ImportError:
     collect_ignore_glob = ['test_*.py']
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A shell starts what runs behind it deaf to SIGINT, and so are its children; nodes are not.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _NUMBERS = itertools.count(os.getpid() * 13)
 TIMEOUT_S = 15.0
