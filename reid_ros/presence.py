@@ -13,6 +13,7 @@ from reid_ros.seen import SeenTrack
 from reid_ros.stature import Stature
 from reid_ros.types import DoubleArray
 
+NS = 1_000_000_000
 TRACKS = 8
 """Tracks of a person whose stature is remembered."""
 
@@ -22,14 +23,17 @@ class Presence:
 
     def __init__(self) -> None:
         self._statures: dict[int, deque[Stature]] = {}
-        self._spots: dict[int, Spot] = {}
+        self._tall: dict[int, stature.Measured] = {}  # the mean of each
+        self._spots: dict[int, Spot] = {}  # whoever was seen last stands last
 
     def note(self, track: SeenTrack) -> None:
         """A track shows its person."""
         known = self._statures.setdefault(track.person, deque(maxlen=TRACKS))
         if not any(one is track.stature for one in known):
             known.append(track.stature)
+        self._tall[track.person] = stature.mean(known)
         if track.spot is not None:
+            self._spots.pop(track.person, None)
             self._spots[track.person] = track.spot
 
     def part(self, track: SeenTrack) -> None:
@@ -38,12 +42,15 @@ class Presence:
         if known is not None:
             mine = [one for one in known if one is not track.stature]
             self._statures[track.person] = deque(mine, maxlen=TRACKS)
+            self._tall[track.person] = stature.mean(mine)
 
     def merge(self, into: int, gone: int) -> None:
         """Let one person's number take the place of another's."""
         if gone in self._statures:
             known = self._statures.setdefault(into, deque(maxlen=TRACKS))
             known.extend(self._statures.pop(gone))
+            self._tall.pop(gone, None)
+            self._tall[into] = stature.mean(known)
         was, spot = self._spots.pop(gone, None), self._spots.get(into)
         if was is not None and (spot is None or spot.stamp_ns < was.stamp_ns):
             self._spots[into] = was
@@ -51,6 +58,7 @@ class Presence:
     def forget(self, number: int) -> None:
         """Know nothing of a person any more."""
         self._statures.pop(number, None)
+        self._tall.pop(number, None)
         self._spots.pop(number, None)
 
     def evidence(self, tracks: Sequence[SeenTrack], columns: Mapping[int, int]) -> DoubleArray:
@@ -62,14 +70,26 @@ class Presence:
         """
         result = np.zeros((len(tracks), len(columns)))
         for row, track in enumerate(tracks):
-            for number, known in self._statures.items():
-                if track.stature.count and number in columns:
-                    others = stature.mean(one for one in known if one is not track.stature)
-                    mine = track.stature.metres, track.stature.count
-                    result[row, columns[number]] += stature.llr(mine, others)
-            for number, spot in self._spots.items():
-                if track.began is not None and number in columns:
+            result[row] = self._compared((track.stature.metres, track.stature.count), columns)
+            if track.person in columns:  # who is compared with their own track
+                result[row, columns[track.person]] = self.own([track])[0, 0]
+            if track.began is None:
+                continue
+            for number in reversed(self._spots):
+                spot = self._spots[number]
+                if track.began.stamp_ns - spot.stamp_ns > 2 * meeting.FORGOTTEN_S * NS:
+                    break
+                if number in columns:
                     result[row, columns[number]] += meeting.walk(spot, track.began)
+        return result
+
+    def _compared(self, mine: stature.Measured, columns: Mapping[int, int]) -> DoubleArray:
+        """(n,) of a stature with everybody's."""
+        result = np.zeros(len(columns))
+        known = [(columns[n], *told) for n, told in self._tall.items() if n in columns and told[1]]
+        if mine[1] and known:
+            table = np.array(known)
+            result[table[:, 0].astype(np.int64)] = stature.llrs(mine, table[:, 1:])
         return result
 
     def own(self, tracks: Sequence[SeenTrack]) -> DoubleArray:
@@ -83,10 +103,7 @@ class Presence:
 
     def of_person(self, number: int, columns: Mapping[int, int]) -> DoubleArray:
         """(n,) log-likelihood ratios that a person is each other, by their statures."""
-        result = np.zeros(len(columns))
-        mine = stature.mean(self._statures.get(number, ()))
-        if mine[1]:
-            for other, known in self._statures.items():
-                if other != number and other in columns:
-                    result[columns[other]] = stature.llr(mine, stature.mean(known))
+        result = self._compared(self._tall.get(number, (0.0, 0)), columns)
+        if number in columns:
+            result[columns[number]] = 0.0
         return result

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from reid_ros.types import DoubleArray
+
+Measured = tuple[float, int]
+"""Metres, and half seconds behind them."""
 NS = 1_000_000_000
 BIN_NS = NS // 2
 """Errors of a box's edges within half a second are one error."""
@@ -55,26 +58,33 @@ class Stature:
         self._images += 1
 
 
-def mean(tracks: Iterable[Stature]) -> tuple[float, int]:
+def mean(tracks: Iterable[Stature]) -> Measured:
     """Metres and half seconds of several tracks of one person; 0, 0 where nothing is known."""
     known = [(track.metres, track.count) for track in tracks if track.count]
     total = sum(count for _, count in known)
     return (sum(metres * count for metres, count in known) / total if total else 0.0), total
 
 
-def llr(first: tuple[float, int], second: tuple[float, int]) -> float:
-    """Log-likelihood ratio of 'one person' over 'two', 0 where too little is known.
+def llr(first: Measured, second: Measured) -> float:
+    """Log-likelihood ratio of 'one person' over 'two', 0 where too little is known."""
+    return float(llrs(first, np.array([second]))[0])
+
+
+def llrs(first: Measured, others: DoubleArray) -> DoubleArray:
+    """(n,) the same of one with many.
 
     Two of a population differ by a normal distribution of twice its variance, two measurements of
     one person by their errors alone.
 
     Args:
-        first, second: metres, and half seconds behind them.
+        first: metres, and half seconds behind them.
+        others: (n, 2) the same of each.
     """
-    if min(first[1], second[1]) < LEAST:
-        return 0.0
-    same = 2 * LASTING_M**2 + SHAKE_M**2 * (1 / first[1] + 1 / second[1])
+    metres, counts = others[:, 0], np.maximum(others[:, 1], 1.0)
+    same = 2 * LASTING_M**2 + SHAKE_M**2 * (1 / max(first[1], 1) + 1 / counts)
     wide = same + 2 * POPULATION_M**2
-    square = (first[0] - second[0]) ** 2
-    ratio = math.sqrt(wide / same) * math.exp(-square / 2 * (1 / same - 1 / wide))
-    return math.log((1 - WRONG) * ratio + WRONG)
+    square = (first[0] - metres) ** 2
+    ratio = np.sqrt(wide / same) * np.exp(-square / 2 * (1 / same - 1 / wide))
+    known = np.minimum(counts, first[1]) >= LEAST
+    result: DoubleArray = np.where(known, np.log((1 - WRONG) * ratio + WRONG), 0.0)
+    return result

@@ -23,7 +23,7 @@ ROOMS = {
     'lens': ('types',),
     'ground': ('lens', 'types'),
     'meeting': ('types',),
-    'stature': (),
+    'stature': ('types',),
     # The one person whom a robot follows: who it is, where, and how fast to drive.
     'standing': ('ground', 'types'),
     'target': ('config', 'ground', 'standing', 'types'),
