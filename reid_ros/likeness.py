@@ -164,11 +164,10 @@ class Likeness:
             result = self._known(result)
         there = self._scene.presence.of_person(number, self._gallery.columns)
         mine = [track for track in self._scene.visible() if track.person == number]
-        if not mine:
-            return result.beside(there[None])
-        met = self._scene.meeting(mine, max(track.seen_ns for track in mine))
-        strongest = np.abs(met).argmax(axis=0)
-        return result.beside((met[strongest, np.arange(met.shape[1])] + there)[None])
+        if mine:
+            met = self._scene.meeting(mine, max(track.seen_ns for track in mine))
+            there += met[np.abs(met).argmax(axis=0), np.arange(met.shape[1])]
+        return result.beside(there[None])
 
     def candidates(
         self, camera: str, numbers: Sequence[int], stamp_ns: int, *, gait: bool = False
