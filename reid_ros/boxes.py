@@ -68,6 +68,30 @@ def inside(box: FloatArray, width: int, height: int) -> tuple[int, int, int, int
     return x0, y0, x1, y1
 
 
+def claimed(boxes: FloatArray, scores: FloatArray, true: FloatArray, least: float) -> IntArray:
+    """Which true box each takes, -1 = none; the surest take the one that they overlap most.
+
+    Nobody else may have it then, as in the scores of PASCAL VOC and CUHK-SYSU.
+
+    Args:
+        boxes: (n, 4).
+        scores: (n,).
+        true: (m, 4).
+        least: overlap that it takes.
+
+    Returns:
+        (n,) rows of `true`.
+    """
+    result = np.full(len(boxes), -1, np.int64)
+    overlap = iou(boxes, true)
+    for row in np.argsort(-scores, kind='stable').tolist() if len(true) else ():
+        best = int(overlap[row].argmax())
+        if overlap[row, best] >= least:
+            overlap[:, best] = -1.0
+            result[row] = best
+    return result
+
+
 def nms(boxes: FloatArray, scores: FloatArray, threshold: float, most: int = 0) -> IntArray:
     """Rows of the boxes that no better box overlaps by more than the threshold, best first.
 

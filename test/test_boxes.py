@@ -4,9 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from reid_ros.boxes import area, clip, coverage, inside, iou, letterbox, nms
+from reid_ros.boxes import area, claimed, clip, coverage, inside, iou, letterbox, nms
 
-numbers = st.floats(-50, 150, width=32)
+numbers = st.integers(-50 * 64, 150 * 64).map(lambda steps: steps / 64)  # of a 64th of a pixel
 
 
 @st.composite
@@ -115,3 +115,16 @@ def test_boxes_of_the_letterboxs_border_end_at_the_images_border():
     place = letterbox(640, 480, 416, 416, 'letterbox_centre')
     whole = place.to_image(np.array([[0, 0, 416, 416]], np.float32))
     np.testing.assert_allclose(whole, [[0, 0, 640, 480]])
+
+
+def test_the_surest_box_takes_the_person_and_nobody_else_may():
+    true = np.array([[0, 0, 10, 20], [20, 0, 30, 20]], np.float32)
+    found = np.array(
+        [[0, 0, 10, 18], [0, 0, 10, 20], [21, 0, 31, 20], [50, 0, 60, 20]], np.float32
+    )
+    scores = np.array([0.9, 0.8, 0.3, 0.95], np.float32)
+    assert claimed(found, scores, true, 0.5).tolist() == [0, -1, 1, -1]
+    assert claimed(found, scores[[1, 0, 2, 3]], true, 0.5).tolist() == [-1, 0, 1, -1]
+    assert claimed(found, scores, true, 0.85).tolist() == [0, -1, -1, -1]
+    assert claimed(found, scores, true[:0], 0.5).tolist() == [-1] * 4
+    assert claimed(found[:0], scores[:0], true, 0.5).tolist() == []

@@ -9,8 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from reid_ros.boxes import iou
+from reid_ros.boxes import claimed
 from reid_ros.detect import Detector
+from reid_ros.evaluate.motfile import MotRows, read_mot
+from reid_ros.evaluate.values import EvaluateError
 from reid_ros.types import BoolArray, FloatArray, Frame, ReidError, UInt8Array
 
 RIGHT = 0.5
@@ -63,16 +65,19 @@ def scenes(film: Path, truth: Path) -> list[Scene]:
         truth: MOT text, frames from 1; column 7 is 0 of whoever is ignored.
 
     Raises:
-        FilmError: a file that cannot be read, or a film that ends before its truth.
+        FilmError: a film or truth that cannot be read, a film that ends before its truth,
+            an empty truth.
     """
     try:
-        rows = np.loadtxt(truth, delimiter=',', ndmin=2)
-    except (OSError, ValueError) as error:
+        people = read_mot(truth)
+    except EvaluateError as error:
         raise FilmError(f'{truth} is no MOT text: {error}') from error
-    by_frame = {int(frame): rows[rows[:, 0] == frame] for frame in np.unique(rows[:, 0])}
+    if not len(people.frame):
+        raise FilmError(f'{truth} holds no row: nobody can be found or missed')
+    by_frame = {int(frame): people.frame == frame for frame in np.unique(people.frame)}
     capture = cv2.VideoCapture(str(film))
     try:
-        found = list(_shown(capture, by_frame))
+        found = list(_shown(capture, people, by_frame))
     finally:
         capture.release()
     if len(found) != len(by_frame):
@@ -80,15 +85,17 @@ def scenes(film: Path, truth: Path) -> list[Scene]:
     return found
 
 
-def _shown(capture: cv2.VideoCapture, by_frame: Mapping[int, FloatArray]) -> Iterator[Scene]:
+def _shown(
+    capture: cv2.VideoCapture, people: MotRows, by_frame: Mapping[int, BoolArray]
+) -> Iterator[Scene]:
     for number in range(1, max(by_frame) + 1):
         there, image = capture.read()
         if not there:
             return
         if number in by_frame:
             rows = by_frame[number]
-            corners = np.hstack([rows[:, 2:4], rows[:, 2:4] + rows[:, 4:6]]).astype(np.float32)
-            yield Scene(np.asarray(image, np.uint8), corners, rows[:, 6] == 0)
+            corners = people.corners[rows].astype(np.float32)
+            yield Scene(np.asarray(image, np.uint8), corners, people.confidence[rows] == 0)
 
 
 def score(detector: Detector, film: Sequence[Scene], least: float) -> Found:
@@ -105,16 +112,11 @@ def score(detector: Detector, film: Sequence[Scene], least: float) -> Found:
     right: list[bool] = []
     for scene in film:
         found = detector.detect([Frame('film', 0, scene.image)])[0]
-        overlap = iou(found.boxes, scene.boxes)
+        taken = claimed(found.boxes, found.scores, scene.boxes, RIGHT)
         for row in np.argsort(-found.scores, kind='stable').tolist():
-            best = int(overlap[row].argmax()) if len(scene.boxes) else -1
-            hit = best >= 0 and overlap[row, best] >= RIGHT
-            if hit:
-                overlap[:, best] = -1.0
-                if scene.ignored[best]:
-                    continue
-            sure.append(float(found.scores[row]))
-            right.append(bool(hit))
+            if taken[row] < 0 or not scene.ignored[taken[row]]:
+                sure.append(float(found.scores[row]))
+                right.append(bool(taken[row] >= 0))
     people = sum(int((~scene.ignored).sum()) for scene in film)
     order = np.argsort(-np.array(sure), kind='stable')
     hits, scores = np.array(right, bool)[order], np.array(sure)[order]

@@ -122,10 +122,13 @@ class Witness:
 class Run:
     """One pipeline in one world."""
 
-    def __init__(self, world: World, contender: Contender) -> None:
+    def __init__(
+        self, world: World, contender: Contender, pipeline: Pipeline | None = None
+    ) -> None:
+        """Begin; pipeline None: that of the contender, who is given the boxes."""
         self.contender = contender
         self.truth = contender.truth(world)
-        self.pipeline = Pipeline(
+        self.pipeline = pipeline or Pipeline(
             settings(world),
             None,
             contender.embedder,

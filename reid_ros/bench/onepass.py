@@ -14,12 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from reid_ros.bench.contenders import Contender, settings
-from reid_ros.bench.identity import Kept, Run, Witness
+from reid_ros.bench.identity import Run, Witness
 from reid_ros.config import Config
 from reid_ros.evaluate.values import People
 from reid_ros.moments import Moments
 from reid_ros.pipeline import Pipeline
-from reid_ros.report.ledger import Ledger
 from reid_ros.types import Frame
 from reid_ros.world.world import World
 
@@ -96,12 +95,9 @@ class Timed(Run):
         Raises:
             ReidError: a network that is missing or does not fit.
         """
-        self.contender, self.truth = Contender(networks.name, None), None
-        self.pipeline = Pipeline.load(networks.config(world))
-        self._numbers = {camera.name: i for i, camera in enumerate(world.cameras)}
-        self._ledger, self._kept = Ledger(), Kept()
-        self._merges: list[tuple[int, int, int]] = []
-        self._moment = self._images = self._boxes = self._vectors = 0
+        pipeline = Pipeline.load(networks.config(world))
+        super().__init__(world, Contender(networks.name, None), pipeline)
+        self._images = self._boxes = self._vectors = 0
         self._spent: list[float] = []
 
     def step(self, frames: Sequence[Frame]) -> None:

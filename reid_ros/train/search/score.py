@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from reid_ros.boxes import iou, nms
+from reid_ros.boxes import claimed, nms
 from reid_ros.evaluate import searchprotocol
 from reid_ros.evaluate.searchprotocol import Found, Queries, Truth
 from reid_ros.train.search.data.pictures import Pictures, SearchTrial, Standing
@@ -251,14 +251,9 @@ def matched(
         there += len(true)
         own = np.flatnonzero((found.images == row) & (found.scores >= least))
         own = own[np.argsort(-found.scores[own], kind='stable')]
-        overlap = iou(found.boxes[own], true)
-        for k in range(len(own)):
-            best = int(overlap[k].argmax()) if len(true) else -1
-            hit = best >= 0 and overlap[k, best] >= RIGHT
-            if hit:
-                overlap[:, best] = -1.0
-            right.append(hit)
-            sure.append(float(found.scores[own[k]]))
+        scores = found.scores[own]
+        right += (claimed(found.boxes[own], scores, true, RIGHT) >= 0).tolist()
+        sure += scores.tolist()
     return np.array(right, bool), np.array(sure, np.float64), there
 
 
