@@ -47,7 +47,9 @@ class Row:
         reacquired, returns: percent right of so many.
         confirm_s: median time to a confirmed number, None where nobody got one.
         confirmed: percent of found sightings with a confirmed number.
-        wrong: percent of found sightings with a confirmed number of somebody else.
+        wrong: percent of found sightings with a confirmed number that is not the person's.
+        another: the same with a number that somebody else bears more often: the rest are second
+            numbers of one person.
         persons: numbers given.
         duplicates: boxes of one image that share a number with another.
         confused: pairs of people in one image who got one number.
@@ -73,6 +75,7 @@ class Row:
     confirm_s: float | None
     confirmed: float
     wrong: float
+    another: float
     persons: int
     duplicates: int
     confused: int
@@ -223,6 +226,7 @@ class Run:
             confirm_s=over.confirmed.median_s,
             confirmed=100 * shares.confirmed / max(shares.found, 1),
             wrong=100 * shares.wrong / max(shares.found, 1),
+            another=100 * shares.another / max(shares.found, 1),
             persons=len(self.pipeline.gallery),
             duplicates=over.clashes.duplicates,
             confused=over.clashes.confused,
@@ -323,7 +327,7 @@ def means(rows: Sequence[Row]) -> list[dict[str, Any]]:
     for name in dict.fromkeys(row.contender for row in rows):
         own = [row for row in rows if row.contender == name]
         one: dict[str, Any] = {'contender': name, 'worlds': len(own)}
-        for share in ('idf1', 'hota', 'assa', 'live_idf1', 'confirmed', 'wrong'):
+        for share in ('idf1', 'hota', 'assa', 'live_idf1', 'confirmed', 'wrong', 'another'):
             one[share] = float(np.mean([getattr(row, share) for row in own]))
         for share, count in (('handover', 'handovers'), ('reacquired', 'returns')):
             times = [getattr(row, count) for row in own]

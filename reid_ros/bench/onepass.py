@@ -66,7 +66,8 @@ class Row:
         frame_ms: median time of a moment over its images.
         idf1, assa, hota: percent, with identities applied back to the start of their tracks.
         live_idf1: percent, with what was known at the time.
-        confirmed, wrong: percent of found sightings with a number, with that of somebody else.
+        confirmed, wrong: percent of found sightings with a number, with one that is not the
+            person's own.
     """
 
     networks: str

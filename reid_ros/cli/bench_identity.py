@@ -89,7 +89,7 @@ def table(rows: Sequence[Row], means: Sequence[Mapping[str, Any]]) -> str:
     wide = max(len(row.contender) for row in rows)
     head = (
         f'{"contender":{wide}}  world        seed   IDF1   live   AssA  switches  handover     '
-        'return       confirm  confirmed  wrong  numbers  clashes'
+        "return       confirm  confirmed  wrong  another's  numbers  clashes"
     )
     lines = [
         f'{row.contender:{wide}}  {row.world:11} {row.seed:5d}  '
@@ -116,7 +116,8 @@ def _figures(row: Mapping[str, Any]) -> str:
     )
     return (
         f'{row["idf1"]:5.1f}  {row["live_idf1"]:5.1f}  {row["assa"]:5.1f}  {row["switches"]:8d}  '
-        f'{kept}  {confirm}  {row["confirmed"]:9.1f}  {row["wrong"]:5.1f}'
+        f'{kept}  {confirm}  {row["confirmed"]:9.1f}  {row["wrong"]:5.1f}  '
+        f'{row["another"]:9.1f}'
     )
 
 

@@ -61,7 +61,11 @@ def tables(scores: Scores) -> list[Table]:
         Line('with a number', (_percent(shares.decided, whole),)),
         Line('confirmed', (_percent(shares.confirmed, whole),)),
         Line('confirmed, right', (_percent(shares.right, whole),)),
-        Line('confirmed, wrong', (_percent(shares.wrong, whole),)),
+        Line(
+            'confirmed, wrong',
+            (_percent(shares.wrong, whole),),
+            f"{_percent(shares.another, whole)} another's number, the rest second numbers",
+        ),
         *_delay('number', time.provisional),
         *_delay('confirmed', time.confirmed),
         *_kept('handover', time.handover, 'from one camera to the next'),

@@ -45,7 +45,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """Counts of true sightings; each is one of the one before, but `wrong`.
+    """Counts of true sightings; each is one of the one before, but `wrong` and `another`.
 
     Attributes:
         sightings: people in images.
@@ -54,6 +54,8 @@ class Shares:
         confirmed: with a confirmed number.
         right: with a confirmed number that is the person's own.
         wrong: with a confirmed number that is not.
+        another: with a confirmed number that somebody else bears more often; the rest of `wrong`
+            are second numbers of the same person.
     """
 
     sightings: int
@@ -62,6 +64,7 @@ class Shares:
     confirmed: int
     right: int
     wrong: int
+    another: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +177,7 @@ def shares(seen: Named) -> Shares:
     right = seen.confirmed & seen.right
     counts = (
         seen.answer >= 0, seen.persons > 0, seen.confirmed, right, seen.confirmed & ~right,
+        seen.confirmed & seen.another,
     )  # fmt: skip
     return Shares(len(seen.people), *(int(mask.sum()) for mask in counts))
 

@@ -49,6 +49,19 @@ class Named:
         result: BoolArray = (self.persons > 0) & (self.persons == self.own)
         return result
 
+    @property
+    def another(self) -> BoolArray:
+        """(n,) bool, whether the sighting got a number that was said of somebody else more often.
+
+        A second number of the same person is not right and not another's.
+        """
+        result = np.zeros(len(self.persons), np.bool_)
+        for number in np.unique(self.persons[self.persons > 0]):
+            rows = np.flatnonzero(self.persons == number)
+            ids, times = np.unique(self.people.ids[rows], return_counts=True)
+            result[rows] = self.people.ids[rows] != ids[times.argmax()]
+        return result
+
 
 def named(truth: People, answers: Answers, iou: float = 0.5, least_visible: float = 0.0) -> Named:
     """Pair sightings and answers in each image, for the largest sum of overlaps.

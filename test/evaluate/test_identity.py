@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -225,6 +226,17 @@ def test_shares_are_those_of_the_definition(told):
         assert shares.decided == sum(plain.number(row) > 0 for row in plain.rows)
         assert shares.confirmed == sum(plain.sure(row) for row in plain.rows)
         assert shares.right + shares.wrong == shares.confirmed
+        bearers = Counter((plain.number(row), row[0]) for row in plain.rows)
+        another = sum(
+            plain.sure(row)
+            and any(
+                (times, -person) > (bearers[number, row[0]], -row[0])
+                for (number, person), times in bearers.items()
+                if number == plain.number(row)
+            )
+            for row in plain.rows
+        )
+        assert shares.another == another
         counts, everybody, numbers, most = plain.own
         if not len(numbers):
             continue
