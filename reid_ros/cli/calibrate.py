@@ -102,7 +102,7 @@ def _calibrate(args: argparse.Namespace) -> int:
 
 
 def _rendered(args: argparse.Namespace) -> int:
-    """Fit on worlds of the split `train`."""
+    """Fit on worlds of the split `validation`."""
     from reid_ros.bench import fitting
     from reid_ros.cli.run import settings
     from reid_ros.pipeline import Pipeline
