@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reid_ros.types import DoubleArray
+from reid_ros.boxes import cover
+from reid_ros.types import AnyArray, DoubleArray, FloatArray
 
 Measured = tuple[float, int]
 """Metres, and half seconds behind them."""
@@ -26,6 +27,10 @@ LASTING_M = 0.025
 camera, and 0.02 between the means of cameras."""
 POPULATION_M = 0.09
 """Standard deviation of adults' statures, women and men together (NCD-RisC, eLife 5, 2016)."""
+COVERED = 0.3
+"""Somebody of whom another box covers more is not measured."""
+PEOPLE = 1000
+"""So many statures are remembered, of whoever was measured last."""
 WRONG = 0.05
 """Share of tracks whose stature means nothing: somebody sits, or stands behind a table."""
 
@@ -47,8 +52,10 @@ class Stature:
     _images: int = 0
 
     def add(self, stamp_ns: int, metres: float) -> None:
-        """One more measurement, not before the last."""
+        """One more measurement; one that comes late counts for nothing."""
         number = stamp_ns // BIN_NS
+        if 0 < self._bin - number <= BINS:
+            return
         if number != self._bin and self._images:
             self._means.append(self._sum / self._images)
             self.metres, self.count = float(np.median(self._means)), len(self._means)
@@ -56,6 +63,48 @@ class Stature:
         self._bin = number
         self._sum += metres
         self._images += 1
+
+
+class Statures:
+    """How tall those are who bear numbers, as far as feet and head were seen at once."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, Stature] = {}  # whoever was measured last stands last
+
+    def note(self, stamp_ns: int, persons: AnyArray, tall: DoubleArray, boxes: FloatArray) -> None:
+        """Take in one image.
+
+        Args:
+            stamp_ns: of the image.
+            persons: (n,) numbers, 0 = nobody.
+            tall: (n,) metres, 0 = not seen.
+            boxes: (n, 4) pixels: who is covered by another is not measured.
+        """
+        open_ = (persons > 0) & (tall > 0)
+        if len(boxes) > 1 and open_.any():
+            open_ &= cover(boxes).max(axis=1) <= COVERED
+        for row in np.flatnonzero(open_).tolist():
+            known = self._known.pop(int(persons[row]), None) or Stature()
+            known.add(stamp_ns, float(tall[row]))
+            self._known[int(persons[row])] = known
+        while len(self._known) > PEOPLE:
+            del self._known[next(iter(self._known))]
+
+    def of(self, persons: AnyArray, usual_m: float) -> DoubleArray:
+        """(n,) metres: the posterior mean, with what is usual as the prior's.
+
+        Args:
+            persons: (n,) numbers, 0 = nobody.
+            usual_m: height of whoever was not measured.
+        """
+        result = np.full(len(persons), usual_m)
+        for row, number in enumerate(persons.tolist()):
+            known = self._known.get(number)
+            if known is not None and known.count >= LEAST:
+                error = LASTING_M**2 + SHAKE_M**2 / known.count
+                share = POPULATION_M**2 / (POPULATION_M**2 + error)
+                result[row] += share * (known.metres - usual_m)
+        return result
 
 
 def mean(tracks: Iterable[Stature]) -> Measured:

@@ -45,7 +45,9 @@ COAST_S = 2.0
 """Seconds without a place after which the estimate begins anew."""
 
 
-def places(boxes: FloatArray, lens: Lens, pose: Pose, height: int, person_m: float) -> Places:
+def places(
+    boxes: FloatArray, lens: Lens, pose: Pose, height: int, person_m: float | DoubleArray
+) -> Places:
     """Where people stand on the ground z = 0, by their feet and by their heads.
 
     Feet alone are wrong by metres where furniture hides them, so the head of somebody person_m
@@ -57,9 +59,10 @@ def places(boxes: FloatArray, lens: Lens, pose: Pose, height: int, person_m: flo
         lens: of the camera.
         pose: of its optical frame in that of the ground.
         height: of the image, pixels.
-        person_m: height of a person, metres.
+        person_m: height of a person, metres, or (n,) that of each.
     """
-    feet, head = on_ground(boxes, lens, pose, height), _by_head(boxes, lens, pose, person_m)
+    tall = np.broadcast_to(np.asarray(person_m, np.float64), len(boxes))
+    feet, head = on_ground(boxes, lens, pose, height), _by_head(boxes, lens, pose, tall)
     cut = np.maximum(CUT * (boxes[:, 3] - boxes[:, 1]), BORDER_PX)
     feet_seen = feet.sure & (boxes[:, 3] < height - cut)
     head_seen = head.sure & (boxes[:, 1] > cut)
@@ -85,16 +88,21 @@ def places(boxes: FloatArray, lens: Lens, pose: Pose, height: int, person_m: flo
     return Places(positions, covariances, sure, feet.tall)
 
 
-def _by_head(boxes: FloatArray, lens: Lens, pose: Pose, person_m: float) -> Places:
+def _by_head(boxes: FloatArray, lens: Lens, pose: Pose, tall: DoubleArray) -> Places:
     """Where the middle of each box's upper edge meets the plane of the heads."""
     raised = boxes.copy()
     raised[:, 1], raised[:, 3] = 2 * boxes[:, 1] - boxes[:, 3], boxes[:, 1]
-    down = np.array([0.0, 0.0, person_m])
-    found = on_ground(raised, lens, Pose(pose.rotation, pose.position - down), 1_000_000)
-    lever = max(abs(float(pose.position[2]) - person_m), 0.05)
-    away = (found.positions - pose.position) * np.array([1.0, 1.0, 0.0]) * (TALL_SD_M / lever)
-    covariances = found.covariances + away[:, :, None] * away[:, None, :]
-    return Places(found.positions, covariances, found.sure, found.tall)
+    positions, covariances = np.zeros((len(boxes), 3)), np.zeros((len(boxes), 3, 3))
+    sure = np.zeros(len(boxes), np.bool_)
+    for metres in np.unique(tall):
+        rows = tall == metres
+        down = np.array([0.0, 0.0, metres])
+        found = on_ground(raised[rows], lens, Pose(pose.rotation, pose.position - down), 1_000_000)
+        lever = max(abs(float(pose.position[2]) - float(metres)), 0.05)
+        away = (found.positions - pose.position) * np.array([1.0, 1.0, 0.0]) * (TALL_SD_M / lever)
+        positions[rows], sure[rows] = found.positions, found.sure
+        covariances[rows] = found.covariances + away[:, :, None] * away[:, None, :]
+    return Places(positions, covariances, sure, np.zeros(len(boxes)))
 
 
 def _by_width(box: FloatArray, lens: Lens, pose: Pose) -> tuple[DoubleArray, DoubleArray]:

@@ -23,7 +23,7 @@ ROOMS = {
     'lens': ('types',),
     'ground': ('lens', 'types'),
     'meeting': ('types',),
-    'stature': ('types',),
+    'stature': ('boxes', 'types'),
     # The one person whom a robot follows: who it is, where, and how fast to drive.
     'standing': ('ground', 'types'),
     'target': ('config', 'ground', 'standing', 'types'),
@@ -117,7 +117,8 @@ ROOMS = {
     # The only place of rclpy. Of scene it takes the observations that a pipeline hands out.
     'ros': (
         'boxes', 'budget', 'config', 'crops', 'engine', 'follow', 'ground', 'lens', 'moments',
-        'odometry', 'pipeline', 'replay', 'scene', 'target', 'types', 'whereabouts', 'world',
+        'odometry', 'pipeline', 'replay', 'scene', 'stature', 'target', 'types', 'whereabouts',
+        'world',
     ),
     # Scores against truth: of saved runs, bags and arrays.
     'evaluate': ('boxes', 'config', 'images', 'replay', 'types'),
@@ -129,7 +130,7 @@ ROOMS = {
         'evaluate', 'evidence', 'follow', 'gait', 'gallery', 'identify', 'images', 'lens',
         'likeness', 'loading', 'model', 'moments', 'pace', 'patience', 'pipeline', 'report',
         'results', 'scene', 'sight', 'silhouette', 'target', 'topology', 'track', 'types',
-        'whereabouts', 'world', '+ros',
+        'stature', 'whereabouts', 'world', '+ros',
     ),
     # The only place of torch; a robot never imports it.
     'train': (

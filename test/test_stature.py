@@ -12,10 +12,12 @@ from reid_ros.stature import (
     LASTING_M,
     LEAST,
     NS,
+    PEOPLE,
     POPULATION_M,
     SHAKE_M,
     WRONG,
     Stature,
+    Statures,
     llr,
     mean,
 )
@@ -109,3 +111,44 @@ def test_the_ratio_is_that_of_drawn_people():
         one = np.mean((np.array(genuine) > low) & (np.array(genuine) <= high))
         two = np.mean((np.array(impostor) > low) & (np.array(impostor) <= high))
         assert low - 0.15 < math.log(one / two) < high + 0.15
+
+
+def _seen(known, persons, tall, steps, boxes=None):
+    """So many half seconds of the same people."""
+    persons, tall = np.array(persons), np.array(tall, np.float64)
+    if boxes is None:
+        boxes = np.array([[100.0 * i, 0, 100 * i + 50, 100] for i in range(len(persons))])
+    for step in range(steps):
+        known.note(step * NS // 2, persons, tall, boxes)
+
+
+def test_who_was_measured_is_as_tall_as_that_and_everybody_else_as_usual():
+    known = Statures()
+    _seen(known, [4, 7, 0], [1.5, 1.9, 1.2], BINS)
+    assert known.of(np.array([4, 7, 0, 9]), 1.7) == pytest.approx([1.5, 1.9, 1.7, 1.7], abs=0.04)
+    assert known.of(np.array([4]), 1.7)[0] > 1.5  # drawn towards the usual
+
+
+def test_a_glance_a_hidden_head_and_a_covered_body_measure_nobody():
+    known = Statures()
+    _seen(known, [4], [1.5], LEAST)  # the last half second is not over
+    _seen(known, [5], [0.0], BINS)
+    _seen(known, [6, 7], [1.5, 1.5], BINS, np.array([[0.0, 0, 50, 100], [10, 0, 60, 100]]))
+    assert known.of(np.array([4, 5, 6, 7]), 1.7).tolist() == [1.7] * 4
+
+
+def test_an_image_that_comes_late_measures_nobody():
+    known = Statures()
+    _seen(known, [4], [1.5], BINS)
+    before = known.of(np.array([4]), 1.7)
+    _seen(known, [4], [1.9], BINS - 2)
+    assert known.of(np.array([4]), 1.7).tolist() == before.tolist()
+
+
+def test_so_many_are_remembered():
+    known = Statures()
+    for number in range(1, PEOPLE + 2):
+        _seen(known, [number], [1.5], LEAST + 1)
+    found = known.of(np.array([1, 2, PEOPLE + 1]), 1.7)
+    assert found[0] == 1.7
+    assert (found[1:] < 1.6).all()

@@ -150,3 +150,15 @@ def test_the_covariance_stays_one_whatever_comes(rows):
         if estimate is not None:
             assert np.linalg.eigvalsh(estimate.covariance).min() > 0
             assert np.isfinite(estimate.mean).all()
+
+
+def test_each_stands_where_somebody_of_their_own_height_would():
+    short, long = box(4.0, side=1.0, eye=2.6, tall=1.5), box(4.0, side=-1.0, eye=2.6, tall=1.9)
+    short[3] = long[3] = 480  # the feet are out of view
+    boxes = np.array([short, long], np.float32)
+    alike = places(boxes, LENS, pose(2.6), 480, TALL)
+    assert alike.positions[0, 0] < 3.5  # from above, a low head seems to be near
+    assert alike.positions[1, 0] > 4.5
+    each = places(boxes, LENS, pose(2.6), 480, np.array([1.5, 1.9]))
+    assert each.sure.all()
+    np.testing.assert_allclose(each.positions, [[4, 1, 0], [4, -1, 0]], atol=0.05)

@@ -25,6 +25,7 @@ from reid_ros.ros.diagnostics import status_event
 from reid_ros.ros.frames import Frames
 from reid_ros.ros.subscribe import Subscription
 from reid_ros.ros.table import TableError, cloud_to_table, table_sightings
+from reid_ros.stature import Statures
 from reid_ros.target import Look, Target
 from reid_ros.types import DoubleArray, Event
 from reid_ros.whereabouts import places
@@ -248,6 +249,7 @@ class Seen(Source):
     def __init__(self, node: Node, config: FollowNodeConfig) -> None:
         super().__init__(node, config)
         self._target = Target(_target(config))
+        self._statures = Statures()
         self._lens: Lens | None = None
         self._height = 0
         self._events: list[Event] = []
@@ -279,10 +281,13 @@ class Seen(Source):
             found = table_sightings(table, self.config.camera, stamp_ns(cloud.header))
         except TableError:
             return
-        tall = self.config.person_height_m
+        usual = self.config.person_height_m
+        tall = self._statures.of(found.persons, usual)
         spots = places(found.boxes, self._lens, self._ground.mount, self._height, tall)
-        if not self.config.mount:  # the height of the camera is not known: nor is the floor
-            rough = by_height(found.boxes, self._lens, tall)
+        if self.config.mount:
+            self._statures.note(found.stamp_ns, found.persons, spots.tall, found.boxes)
+        else:  # the height of the camera is not known: nor is the floor
+            rough = by_height(found.boxes, self._lens, usual)
             turned = Pose.of(FORWARD).rotation
             spots = dataclasses.replace(rough, positions=rough.positions @ turned.T)
         away = np.linalg.norm(spots.positions[:, :2], axis=1)

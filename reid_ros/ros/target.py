@@ -27,6 +27,7 @@ from reid_ros.config import CameraConfig, Config, TargetConfig
 from reid_ros.ground import Places
 from reid_ros.ros.frames import Frames, Standpoint
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
+from reid_ros.stature import Statures
 from reid_ros.target import Aim, Look, Target, nearest
 from reid_ros.types import Moment, Sightings
 from reid_ros.whereabouts import POSE_M, Estimate, Whereabouts, places
@@ -77,6 +78,7 @@ class TargetTopics:
         self._glances: list[_Glance] = []
         self._looks: list[Look] | None = None
         self._ways: dict[str, Whereabouts] = {}
+        self._statures = Statures()
         self._choice = self.target.choice
         self._stepped_s = 0.0
 
@@ -191,8 +193,9 @@ class TargetTopics:
         asked = bool(self._of(found.camera).mount) or not riding
         seen = glance.standpoint
         if seen is not None:
-            tall = self._config.person_height_m
+            tall = self._statures.of(found.persons, self._config.person_height_m)
             spots = places(found.boxes, seen.view.lens, seen.view.pose, glance.height, tall)
+            self._statures.note(found.stamp_ns, found.persons, spots.tall, found.boxes)
             away = (spots.positions - seen.view.pose.position)[:, :2]
             return Look(found, np.linalg.norm(away, axis=1), spots, seen.frame, asked)
         if glance.rough is None:

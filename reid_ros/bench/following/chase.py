@@ -20,6 +20,7 @@ from reid_ros.config import CameraConfig, Config, ModelConfig, TargetConfig, Top
 from reid_ros.follow import FollowConfig, Follower
 from reid_ros.lens import Pose, View
 from reid_ros.pipeline import Pipeline
+from reid_ros.stature import Statures
 from reid_ros.target import Look, Target
 from reid_ros.types import DoubleArray, Event, Frame, IntArray, Sightings
 from reid_ros.whereabouts import Whereabouts, places
@@ -115,6 +116,7 @@ class Chase:
         self._settings = target or TargetConfig()
         self.target = Target(self._settings)
         self._way = Whereabouts()
+        self._statures = Statures()
         self._choice = self.target.choice
         self._follower = Follower(drive or FollowConfig())
         self.score = Score(world.seed)
@@ -196,7 +198,9 @@ class Chase:
         now: float,
     ) -> int:
         """Take in what was found; the row of the target, -1 = not surely seen."""
-        spots = places(found.boxes, view.lens, view.pose, view.height, PERSON_M)
+        tall = self._statures.of(found.persons, PERSON_M)
+        spots = places(found.boxes, view.lens, view.pose, view.height, tall)
+        self._statures.note(found.stamp_ns, found.persons, spots.tall, found.boxes)
         away = np.linalg.norm((spots.positions - view.pose.position)[:, :2], axis=1)
         look = Look(found, away, spots, MAP, camera.moving)
         if self._asked_s is not None and now >= self._asked_s:
