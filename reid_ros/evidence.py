@@ -80,7 +80,8 @@ class Scores:
 
         By Markov's inequality a stranger reaches a likelihood ratio of r once in r times at most;
         p (1 - ln p) of the strangers reach the product p of two such shares (Fisher, Statistical
-        Methods for Research Workers, 1932, section 21.1).
+        Methods for Research Workers, 1932, section 21.1). What speaks against weighs as
+        much: where strangers are r times as likely to be, r times as many come as close.
 
         Args:
             other: (m, n) log-likelihood ratios, 0 = none.
@@ -88,7 +89,7 @@ class Scores:
         if not other.any():
             return self
         joint = self.log_p - np.maximum(other, 0.0)
-        joint = np.where(other > 0, joint + np.log1p(-joint), self.log_p)
+        joint = np.where(other > 0, joint + np.log1p(-joint), self.log_p - other)
         return dataclasses.replace(
             self,
             llr=self.llr + other,

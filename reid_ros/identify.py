@@ -28,6 +28,8 @@ ODD_LLR = -2.0
 """Evidence for its own person below which a vector is odd."""
 OTHER_STATURE_LLR = -2.5
 """Evidence of a track's stature against its person that needs no other: a look-alike."""
+TOGETHER_LLR = 1.0
+"""Space-time evidence from which on two tracks show one, who is split off in both."""
 TALL = 6
 """Half seconds of stature that it takes: feet were hidden for less."""
 DOUBT_QUALITY = 0.5
@@ -145,7 +147,7 @@ class Identifier:
             for row, match in enumerate(self._likeness.matched(result, self.config.false_accept)):
                 found[ready[row].number] = match
                 strange[ready[row].number] = result.stranger(row)
-                if self._likeness.settled(result, match, self.config.false_accept, stamp_ns):
+                if self._likeness.settled(result, match, self.config.false_accept):
                     number = int(result.persons[match.column])
                     score = result.probability(row, match.column)
                     self._bind(ready[row], number, score, match.margin, stamp_ns)
@@ -186,6 +188,7 @@ class Identifier:
             self.gallery.learn(person.number, track.mean(), track.camera, weight)
             person.crops = track.count
             track.fresh = None
+        self.scene.presence.born(track)
         self._tell('split' if previous else 'born', track, stamp_ns, previous)
         self.scene.note(track)
 
@@ -228,9 +231,9 @@ class Identifier:
             return
         tall = track.stature
         if tall.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_STATURE_LLR:
-            self.scene.presence.part(track)
-            track.restart()
-            track.stature = tall  # it was the stature that told who this is not
+            spots = self.scene.spots(track, stamp_ns)
+            for each in [track, *(other for other, value in spots if value > TOGETHER_LLR)]:
+                self._refuse(each)
             return
         odd = bool(np.isfinite(llr)) and llr < ODD_LLR
         if odd and not track.risky:
@@ -249,6 +252,13 @@ class Identifier:
         if track.fresh_quality >= LEARN_QUALITY:
             self.gallery.learn(track.person, track.fresh, track.camera, track.fresh_quality)
         self._join(track, stamp_ns)
+
+    def _refuse(self, track: SeenTrack) -> None:
+        """Split off a track that is not its person, never was, and will not be."""
+        self.scene.presence.part(track)
+        refused, tall = track.refused | {track.person}, track.stature
+        track.restart()
+        track.refused, track.stature = refused, tall  # it was that which told who this is not
 
     def _walk(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> None:
         """Learn how bound tracks walk; split and merge where that says so."""
@@ -297,9 +307,7 @@ class Identifier:
         if found is None or match is None or match.column < 0:
             return
         other = int(found.persons[match.column])
-        if match.ambiguous and not self._likeness.one(
-            found, match, self.config.false_accept, stamp_ns
-        ):
+        if match.ambiguous and not self._likeness.one(found, match, self.config.false_accept):
             return
         into, gone = sorted((person.number, other), key=self._seniority)
         self.gallery.merge(into, gone)

@@ -18,8 +18,6 @@ from reid_ros.types import BoolArray, Candidates, DoubleArray, FloatArray
 NS = 1_000_000_000
 KNOWN_TIMES = 5
 """Who was seen in so many times the crops is well known beside the other."""
-YOUNG_NS = 10 * NS
-"""A person known for less may still turn out to be somebody else's second number."""
 ACQUAINTED_NS = 60 * NS
 """A person known for longer is merged with another on what speaks for that alone."""
 LIKELY = 300
@@ -230,12 +228,12 @@ class Likeness:
         result[[columns[other] for other in others if other in columns]] = True
         return result
 
-    def settled(self, found: Scores, match: Match, false_accept: float, stamp_ns: int) -> bool:
+    def settled(self, found: Scores, match: Match, false_accept: float) -> bool:
         """True where somebody fits and nobody else does, or only a second number of theirs."""
         return match.column >= 0 and (
             not match.ambiguous
             or self._glimpsed(found, match)
-            or self.one(found, match, false_accept, stamp_ns)
+            or self.one(found, match, false_accept)
         )
 
     def matched(self, found: Scores, false_accept: float) -> list[Match]:
@@ -267,20 +265,16 @@ class Likeness:
         alive = any(track.person == second.number for track in self._scene.alive())
         return first.confirmed and hardly and not alive
 
-    def one(self, found: Scores, match: Match, false_accept: float, stamp_ns: int) -> bool:
+    def one(self, found: Scores, match: Match, false_accept: float) -> bool:
         """True where the two best persons may well be one, so that their likeness is no doubt.
 
-        Between old acquaintances that takes full evidence. One who was born moments ago may be a
-        second number for the first, given before their views were learnt: there, less is enough.
+        A little less than what merges them is enough: one of the two it is in any case.
         """
         first, second = int(found.persons[match.column]), int(found.persons[match.rival])
         likeness = self.of_person(first)
         if likeness is None:
             return False
-        born_ns = max(self._gallery[first].born_ns, self._gallery[second].born_ns)
-        young = stamp_ns - born_ns < YOUNG_NS
-        enough = (likeness.nearly if young else likeness.accepted)(false_accept)
-        return bool(enough[0, self._gallery.columns[second]])
+        return bool(likeness.nearly(false_accept)[0, self._gallery.columns[second]])
 
 
 def looks(tracks: Sequence[SeenTrack]) -> FloatArray:

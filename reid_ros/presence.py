@@ -25,16 +25,27 @@ class Presence:
         self._statures: dict[int, deque[Stature]] = {}
         self._tall: dict[int, stature.Measured] = {}  # the mean of each
         self._spots: dict[int, Spot] = {}  # whoever was seen last stands last
+        self._came: dict[int, dict[int, float]] = {}  # see `born`; both ways
 
     def note(self, track: SeenTrack) -> None:
         """A track shows its person."""
         known = self._statures.setdefault(track.person, deque(maxlen=TRACKS))
         if not any(one is track.stature for one in known):
+            empty = next((one for one in known if not one.count), None)
+            if empty is not None:
+                known.remove(empty)  # no glimpse drives out what was measured
             known.append(track.stature)
         self._tall[track.person] = stature.mean(known)
         if track.spot is not None:
             self._spots.pop(track.person, None)
             self._spots[track.person] = track.spot
+
+    def born(self, track: SeenTrack) -> None:
+        """A track is a new person: the ways from where others were tell who it may be yet."""
+        for number, value in self._ways(track).items():
+            if number != track.person:
+                self._came.setdefault(track.person, {})[number] = value
+                self._came.setdefault(number, {})[track.person] = value
 
     def part(self, track: SeenTrack) -> None:
         """A track was somebody else all the time: its person learns nothing from it."""
@@ -51,6 +62,11 @@ class Presence:
             known.extend(self._statures.pop(gone))
             self._tall.pop(gone, None)
             self._tall[into] = stature.mean(known)
+        for number, value in self._came.get(gone, {}).items():
+            if number != into and number not in self._came.get(into, {}):
+                self._came.setdefault(into, {})[number] = value
+                self._came[number][into] = value
+        self._uncome(gone)
         was, spot = self._spots.pop(gone, None), self._spots.get(into)
         if was is not None and (spot is None or spot.stamp_ns < was.stamp_ns):
             self._spots[into] = was
@@ -60,6 +76,11 @@ class Presence:
         self._statures.pop(number, None)
         self._tall.pop(number, None)
         self._spots.pop(number, None)
+        self._uncome(number)
+
+    def _uncome(self, number: int) -> None:
+        for other in self._came.pop(number, {}):
+            del self._came[other][number]
 
     def evidence(self, tracks: Sequence[SeenTrack], columns: Mapping[int, int]) -> DoubleArray:
         """(m, n) log-likelihood ratios that tracks show persons, 0 = nothing is known.
@@ -70,17 +91,25 @@ class Presence:
         """
         result = np.zeros((len(tracks), len(columns)))
         for row, track in enumerate(tracks):
-            result[row] = self._compared((track.stature.metres, track.stature.count), columns)
+            result[row] = self._compared(stature.mean([track.stature]), columns)
             if track.person in columns:  # who is compared with their own track
                 result[row, columns[track.person]] = self.own([track])[0, 0]
-            if track.began is None:
-                continue
-            for number in reversed(self._spots):
-                spot = self._spots[number]
-                if track.began.stamp_ns - spot.stamp_ns > 2 * meeting.FORGOTTEN_S * NS:
-                    break
+            for number, value in self._ways(track).items():
                 if number in columns:
-                    result[row, columns[number]] += meeting.walk(spot, track.began)
+                    result[row, columns[number]] += value
+        return result
+
+    def _ways(self, track: SeenTrack) -> dict[int, float]:
+        """By number, the log-likelihood ratio of having walked to where a track began."""
+        result: dict[int, float] = {}
+        if track.began is None:
+            return result
+        for number in reversed(self._spots):
+            spot = self._spots[number]
+            if track.began.stamp_ns - spot.stamp_ns > 2 * meeting.FORGOTTEN_S * NS:
+                break
+            if value := meeting.walk(spot, track.began):
+                result[number] = value
         return result
 
     def _compared(self, mine: stature.Measured, columns: Mapping[int, int]) -> DoubleArray:
@@ -98,12 +127,15 @@ class Presence:
         for row, track in enumerate(tracks):
             known = self._statures.get(track.person, ())
             others = stature.mean(one for one in known if one is not track.stature)
-            result[row] = stature.llr((track.stature.metres, track.stature.count), others)
+            result[row] = stature.llr(stature.mean([track.stature]), others)
         return result
 
     def of_person(self, number: int, columns: Mapping[int, int]) -> DoubleArray:
-        """(n,) log-likelihood ratios that a person is each other, by their statures."""
-        result = self._compared(self._tall.get(number, (0.0, 0)), columns)
+        """(n,) log-likelihood ratios that a person is each other, by statures and first ways."""
+        result = self._compared(self._tall.get(number, (0.0, 0, 0)), columns)
+        for other, value in self._came.get(number, {}).items():
+            if other in columns:
+                result[columns[other]] += value
         if number in columns:
             result[columns[number]] = 0.0
         return result

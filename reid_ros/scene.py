@@ -216,7 +216,7 @@ class Scene:
         holders = [t for t in self.visible() if self._holds(t, stamp_ns)]
         too_far: dict[str, list[int]] = {}  # by camera: a large gallery takes its time
         for row, track in enumerate(tracks):
-            for number in track.never:
+            for number in track.never | track.refused:
                 if number in columns:
                     result[row, columns[number]] = True
             for holder in holders:
@@ -244,6 +244,18 @@ class Scene:
                     if abs(value) > abs(result[row, column]):
                         result[row, column] = value
         return result
+
+    def spots(self, track: SeenTrack, stamp_ns: int) -> list[tuple[SeenTrack, float]]:
+        """The tracks of its person that other cameras show now, with the space-time evidence."""
+        return [
+            (other, llr(track.trail, other.trail))
+            for other in self.visible()
+            if other.person == track.person
+            and other.camera != track.camera
+            and other.trail
+            and self._holds(other, stamp_ns)
+            and self._topology.overlap(other.camera, track.camera)
+        ]
 
     def _holds(self, track: SeenTrack, stamp_ns: int) -> bool:
         """True where a track shows its person right now, beyond doubt."""

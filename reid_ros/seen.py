@@ -128,6 +128,7 @@ class SeenTrack:
         risky: True after a neighbour covered it or it was out of sight: it may have been swapped.
         odd: how many vectors in a row looked unlike the person since then.
         never: persons seen beside it.
+        refused: persons it was split off from: not as tall as they are.
         trail: where it was on the floor.
         began, spot: where it was first, and last; None where that was never seen.
         stature: how tall its person is.
@@ -152,6 +153,7 @@ class SeenTrack:
     odd: int = 0
     odd_ns: int = 0
     never: set[int] = field(default_factory=set)
+    refused: set[int] = field(default_factory=set)
     trail: Trail = field(default_factory=Trail)
     began: Spot | None = None
     spot: Spot | None = None
@@ -208,6 +210,7 @@ class SeenTrack:
         self.weight = float(self.count)
         self.walk = Walked(self.seen_ns)
         self.began, self.stature = self.spot, Stature()
+        self.refused = set()
 
 
 def unit(vector: FloatArray) -> FloatArray:

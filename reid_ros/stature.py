@@ -11,8 +11,8 @@ import numpy as np
 from reid_ros.boxes import cover
 from reid_ros.types import AnyArray, DoubleArray, FloatArray
 
-Measured = tuple[float, int]
-"""Metres, and half seconds behind them."""
+Measured = tuple[float, int, int]
+"""Metres, and the half seconds and tracks behind them."""
 NS = 1_000_000_000
 BIN_NS = NS // 2
 """Errors of a box's edges within half a second are one error."""
@@ -108,10 +108,11 @@ class Statures:
 
 
 def mean(tracks: Iterable[Stature]) -> Measured:
-    """Metres and half seconds of several tracks of one person; 0, 0 where nothing is known."""
+    """What several tracks of one person say together; zeros where nothing is known."""
     known = [(track.metres, track.count) for track in tracks if track.count]
     total = sum(count for _, count in known)
-    return (sum(metres * count for metres, count in known) / total if total else 0.0), total
+    metres = sum(metres * count for metres, count in known) / total if total else 0.0
+    return metres, total, len(known)
 
 
 def llr(first: Measured, second: Measured) -> float:
@@ -126,11 +127,12 @@ def llrs(first: Measured, others: DoubleArray) -> DoubleArray:
     one person by their errors alone.
 
     Args:
-        first: metres, and half seconds behind them.
-        others: (n, 2) the same of each.
+        first: of the one.
+        others: (n, 3) the same of each.
     """
-    metres, counts = others[:, 0], np.maximum(others[:, 1], 1.0)
-    same = 2 * LASTING_M**2 + SHAKE_M**2 * (1 / max(first[1], 1) + 1 / counts)
+    metres, counts, tracks = others[:, 0], *np.maximum(others[:, 1:], 1.0).T
+    same = LASTING_M**2 * (1 / max(first[2], 1) + 1 / tracks)
+    same += SHAKE_M**2 * (1 / max(first[1], 1) + 1 / counts)
     wide = same + 2 * POPULATION_M**2
     square = (first[0] - metres) ** 2
     ratio = np.sqrt(wide / same) * np.exp(-square / 2 * (1 / same - 1 / wide))

@@ -79,20 +79,21 @@ def test_a_stature_is_the_median_of_half_seconds():
 
 
 def test_statures_of_several_tracks_join():
-    assert mean([]) == (0.0, 0)
-    metres, count = mean([_of([1.6] * 3), _of([1.8] * 7), Stature()])
-    assert count == 8
+    assert mean([]) == (0.0, 0, 0)
+    metres, count, tracks = mean([_of([1.6] * 3), _of([1.8] * 7), Stature()])
+    assert (count, tracks) == (8, 2)
     assert metres == pytest.approx((2 * 1.6 + 6 * 1.8) / 8)
 
 
 def test_alike_speaks_for_one_person_and_unlike_for_two():
-    assert llr((1.7, LEAST - 1), (1.2, 9)) == 0.0
-    assert llr((1.7, 9), (0.0, 0)) == 0.0
-    same, near, far = (llr((1.7, 9), (value, 9)) for value in (1.7, 1.76, 2.1))
+    assert llr((1.7, LEAST - 1, 1), (1.2, 9, 1)) == 0.0
+    assert llr((1.7, 9, 1), (0.0, 0, 1)) == 0.0
+    same, near, far = (llr((1.7, 9, 1), (value, 9, 1)) for value in (1.7, 1.76, 2.1))
     assert same > 0.8 > near > -1.0
     assert far == pytest.approx(math.log(WRONG), abs=0.1)
-    assert llr((1.7, 9), (1.76, 9)) == llr((1.76, 9), (1.7, 9))
-    assert llr((1.7, 2), (1.7, 2)) < same  # less was seen
+    assert llr((1.7, 9, 1), (1.76, 9, 1)) == llr((1.76, 9, 1), (1.7, 9, 1))
+    assert llr((1.7, 2, 1), (1.7, 2, 1)) < same  # less was seen
+    assert llr((1.7, 9, 1), (1.85, 36, 4)) < llr((1.7, 9, 1), (1.85, 36, 1))  # one pose may err
 
 
 def test_the_ratio_is_that_of_drawn_people():
@@ -105,8 +106,10 @@ def test_the_ratio_is_that_of_drawn_people():
         return tall + draw.normal(0, spread, len(tall))
 
     mistaken = np.where(draw.random(len(people)) < WRONG, draw.permutation(people), people)
-    genuine = [llr((a, 9), (b, 9)) for a, b in zip(seen(people), seen(mistaken))]
-    impostor = [llr((a, 9), (b, 9)) for a, b in zip(seen(people), seen(draw.permutation(people)))]
+    genuine = [llr((a, 9, 1), (b, 9, 1)) for a, b in zip(seen(people), seen(mistaken))]
+    impostor = [
+        llr((a, 9, 1), (b, 9, 1)) for a, b in zip(seen(people), seen(draw.permutation(people)))
+    ]
     for low, high in ((-1.0, 0.0), (0.0, 0.5), (0.5, 1.2)):
         one = np.mean((np.array(genuine) > low) & (np.array(genuine) <= high))
         two = np.mean((np.array(impostor) > low) & (np.array(impostor) <= high))

@@ -55,6 +55,6 @@ class Hall:
                 log_share=found.log_share[only],
             )
             match = matches(one, false_accept)[0]
-            if self._likeness.settled(one, match, false_accept, _LATER_NS):
+            if self._likeness.settled(one, match, false_accept):
                 result[row] = found.persons[match.column]
         return result
