@@ -16,6 +16,7 @@ from reid_ros.evidence import MARGIN, Match, matches
 from reid_ros.gallery import Gallery, Person
 from reid_ros.likeness import Likeness, looks
 from reid_ros.newcomers import Newcomers
+from reid_ros.presence import OTHER_LLR
 from reid_ros.scene import ODD, Observation, Scene, SeenTrack
 from reid_ros.topology import Topology
 from reid_ros.types import BoolArray, Candidates, Event, EventKind, FloatArray, UInt32Array
@@ -26,8 +27,6 @@ CONFIRM_CROPS = 5
 """Vectors behind a person before they may be confirmed."""
 ODD_LLR = -2.0
 """Evidence for its own person below which a vector is odd."""
-OTHER_STATURE_LLR = -2.5
-"""Evidence of a track's stature against its person that needs no other: a look-alike."""
 TOGETHER_LLR = 1.0
 """Space-time evidence from which on two tracks show one, who is split off in both."""
 TALL = 6
@@ -188,7 +187,7 @@ class Identifier:
             self.gallery.learn(person.number, track.mean(), track.camera, weight)
             person.crops = track.count
             track.fresh = None
-        self.scene.presence.born(track)
+        self.scene.presence.born(track, previous)
         self._tell('split' if previous else 'born', track, stamp_ns, previous)
         self.scene.note(track)
 
@@ -230,7 +229,7 @@ class Identifier:
         if track.fresh is None:
             return
         tall = track.stature
-        if tall.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_STATURE_LLR:
+        if tall.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_LLR:
             spots = self.scene.spots(track, stamp_ns)
             for each in [track, *(other for other, value in spots if value > TOGETHER_LLR)]:
                 self._refuse(each)

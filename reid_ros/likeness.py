@@ -224,7 +224,7 @@ class Likeness:
         others = {number} | person.never | self._scene.elsewhere(number)
         if person.name:
             others |= self._gallery.names.keys()
-        result = np.zeros(len(columns), np.bool_)
+        result = self._scene.presence.unlike(number, columns)
         result[[columns[other] for other in others if other in columns]] = True
         return result
 

@@ -11,11 +11,13 @@ from reid_ros import meeting, stature
 from reid_ros.meeting import Spot
 from reid_ros.seen import SeenTrack
 from reid_ros.stature import Stature
-from reid_ros.types import DoubleArray
+from reid_ros.types import BoolArray, DoubleArray
 
 NS = 1_000_000_000
 TRACKS = 8
 """Tracks of a person whose stature is remembered."""
+OTHER_LLR = -2.5
+"""Evidence of a stature against a person that needs no other: a look-alike."""
 
 
 class Presence:
@@ -40,10 +42,15 @@ class Presence:
             self._spots.pop(track.person, None)
             self._spots[track.person] = track.spot
 
-    def born(self, track: SeenTrack) -> None:
-        """A track is a new person: the ways from where others were tell who it may be yet."""
+    def born(self, track: SeenTrack, left: int) -> None:
+        """A track is a new person: the ways from where others were tell who it may be yet.
+
+        Args:
+            track: bears the new number.
+            left: the person it was split off from, of whom it told where they were; 0 = nobody.
+        """
         for number, value in self._ways(track).items():
-            if number != track.person:
+            if number not in (track.person, left):
                 self._came.setdefault(track.person, {})[number] = value
                 self._came.setdefault(number, {})[track.person] = value
 
@@ -54,6 +61,8 @@ class Presence:
             mine = [one for one in known if one is not track.stature]
             self._statures[track.person] = deque(mine, maxlen=TRACKS)
             self._tall[track.person] = stature.mean(mine)
+        if self._spots.get(track.person) is track.spot:
+            self._spots.pop(track.person, None)
 
     def merge(self, into: int, gone: int) -> None:
         """Let one person's number take the place of another's."""
@@ -128,6 +137,13 @@ class Presence:
             known = self._statures.get(track.person, ())
             others = stature.mean(one for one in known if one is not track.stature)
             result[row] = stature.llr(stature.mean([track.stature]), others)
+        return result
+
+    def unlike(self, number: int, columns: Mapping[int, int]) -> BoolArray:
+        """(n,) True for whoever is surely taller or smaller than a person."""
+        result: BoolArray = (
+            self._compared(self._tall.get(number, (0.0, 0, 0)), columns) < OTHER_LLR
+        )
         return result
 
     def of_person(self, number: int, columns: Mapping[int, int]) -> DoubleArray:

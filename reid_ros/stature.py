@@ -130,7 +130,8 @@ def llrs(first: Measured, others: DoubleArray) -> DoubleArray:
         first: of the one.
         others: (n, 3) the same of each.
     """
-    metres, counts, tracks = others[:, 0], *np.maximum(others[:, 1:], 1.0).T
+    metres = others[:, 0]
+    counts, tracks = np.maximum(others[:, 1], 1.0), np.maximum(others[:, 2], 1.0)
     same = LASTING_M**2 * (1 / max(first[2], 1) + 1 / tracks)
     same += SHAKE_M**2 * (1 / max(first[1], 1) + 1 / counts)
     wide = same + 2 * POPULATION_M**2

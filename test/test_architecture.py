@@ -79,7 +79,7 @@ ROOMS = {
     'walkers': ('evidence', 'gallery', 'likeness', 'scene'),
     'identify': (
         'absence', 'calibration', 'config', 'embed', 'evidence', 'gallery', 'likeness',
-        'newcomers', 'patience', 'scene', 'topology', 'types', 'walkers',
+        'newcomers', 'patience', 'presence', 'scene', 'topology', 'types', 'walkers',
     ),
     # The order of it all; sight is the half of it that stands beside the cameras.
     'sight': (
