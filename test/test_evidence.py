@@ -320,3 +320,14 @@ def test_strangers_of_a_population_are_accepted_as_rarely_as_asked_for(n):
     probes = [i % n for i in range(200)]
     right = sum(answer(known[i], 'hall') == i + 1 for i in probes)
     assert right >= 180, f'only {right} of 200 known people'
+
+
+def test_what_speaks_against_weighs_as_much_as_what_speaks_for():
+    found = Scores(np.array([1]), np.array([[6.0]]), np.array([[-8.0]]), np.array([[np.log(0.1)]]))
+    assert found.accepted(0.01).all()
+    against = found.beside(np.array([[-3.6]]))
+    assert against.llr[0, 0] == pytest.approx(2.4)
+    assert against.log_p[0, 0] == pytest.approx(-4.4)
+    assert not against.accepted(0.01).any()
+    assert found.beside(np.array([[-20.0]])).log_p[0, 0] == 0.0
+    assert found.beside(np.array([[3.6]])).log_p[0, 0] < -8.0

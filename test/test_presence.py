@@ -57,7 +57,8 @@ def _track(number, tall, start_s, seconds=6.0, person=0, x=0.0):
     result = SeenTrack('hall', number, round(start_s * NS), 0, np.zeros(4, np.float32))
     for step in range(round(seconds * 10)):
         result.seen_ns = round((start_s + step / 10) * NS)
-        result.stature.add(result.seen_ns, tall)
+        if tall:
+            result.stature.add(result.seen_ns, tall)
         result.spot = Spot(result.seen_ns, x, 0.0, 0.01)
         result.began = result.began or result.spot
     result.person = person
@@ -113,4 +114,65 @@ def test_a_look_alike_of_another_stature_does_not_take_a_number(known):
     assert (stage.number(tall) == number) == (not known)
     stage.wait(20)
     stage.play(4, hall=[short])
+    assert stage.number(short) == number
+
+
+def test_glimpses_drive_out_no_stature():
+    presence = Presence()
+    presence.note(_track(1, 1.6, 0, person=1))
+    for number in range(2, 40):
+        presence.note(_track(number, 1.6, 10 * number, seconds=0.2, person=1))
+    assert presence.own([_track(50, 1.9, 500, person=1)])[0, 0] < -2.0
+
+
+def test_the_way_to_where_somebody_new_began_tells_who_they_may_be_yet():
+    presence, columns = Presence(), {1: 0, 2: 1, 3: 2}
+    presence.note(_track(1, 0.0, 0, person=1, x=1.0))
+    presence.note(_track(2, 0.0, 0, person=2, x=9.0))
+    begun = _track(3, 0.0, 6.5, person=3, x=9.2)
+    presence.born(begun, 0)
+    far, near, own = presence.of_person(3, columns)
+    assert far < -2.0
+    assert near > 0.5
+    assert own == 0.0
+    assert presence.of_person(1, columns)[2] == far
+    # One of them turns out to be somebody else's: what was known of the way goes with the number.
+    presence.merge(2, 1)
+    assert presence.of_person(3, columns).tolist() == [0.0, near, 0.0]
+    presence.forget(3)
+    assert not presence.of_person(2, columns).any()
+
+
+def test_whoever_was_split_off_did_not_walk_here_from_the_person_they_were_taken_for():
+    presence = Presence()
+    track = _track(1, 0.0, 0, person=1, x=1.0)
+    presence.note(track)
+    track.restart()
+    track.person, track.seen_ns = 2, track.seen_ns + NS
+    presence.born(track, 1)
+    assert presence.of_person(2, {1: 0, 2: 1}).tolist() == [0.0, 0.0]
+
+
+def test_a_track_that_was_somebody_else_all_the_time_leaves_no_place():
+    presence = Presence()
+    track = _track(1, 1.9, 0, person=1, x=1.0)
+    presence.note(track)
+    assert presence.evidence([_track(2, 0.0, 7, x=1.0)], {1: 0})[0, 0] > 0.5
+    presence.part(track)
+    assert presence.evidence([_track(2, 0.0, 7, x=1.0)], {1: 0})[0, 0] == 0.0
+
+
+def test_a_look_alike_in_two_cameras_is_split_off_in_both():
+    """Either track would speak for the other: they stand on one spot."""
+    stage = Stage('hall', 'yard', overlap=('hall yard',))
+    short, tall = (dataclasses.replace(ANNA, spot=(2.0, 2.0), tall=t) for t in (1.6, 1.9))
+    number = stage.enrol(ANNA)
+    stage.play(6, hall=[short], yard=[short])
+    assert stage.number(short) == number
+    stage.wait(20)
+    stage.play(8, hall=[tall], yard=[tall])
+    other = stage.number(tall)
+    assert other != number
+    stage.wait(20)
+    stage.play(6, hall=[short], yard=[short])
     assert stage.number(short) == number
