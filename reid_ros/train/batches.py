@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from reid_ros.train import sampling
 from reid_ros.train.augment import augment
-from reid_ros.train.clips import Source
+from reid_ros.train.clips import Grouped, Source
 from reid_ros.train.sampling import Identities, restricted
 from reid_ros.train.settings import Recipe
 from reid_ros.types import IntArray, UInt8Array
@@ -60,7 +60,8 @@ class Batches(Dataset[Batch]):
         """Of a source whose people are 0, 1, ... without gaps."""
         data = recipe.data
         self._recipe, self._source = recipe, source
-        self._who = Identities(source.people, data.people, data.clips, recipe.run.seed)
+        groups = source.groups if isinstance(source, Grouped) else None
+        self._who = Identities(source.people, data.people, data.clips, recipe.run.seed, groups)
 
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step."""

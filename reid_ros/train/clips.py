@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -35,6 +35,14 @@ class Source(Protocol):
         """(t, h, w, 3) BGR, the frames of one tracklet with these numbers."""
 
 
+@runtime_checkable
+class Grouped(Protocol):
+    """A source some of whose people are hard to tell apart."""
+
+    groups: IntArray
+    """(n,) people of one number belong into one batch."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """What is scored: who among the gallery is each query?
@@ -59,16 +67,20 @@ class Joined:
         self._sources = list(sources)
         counts = [len(source.people) for source in sources]
         self._ends = np.cumsum(counts)
-        people, cameras = [], []
+        people, cameras, groups = [], [], []
         p = c = 0
         for source in sources:
             dense = np.unique(source.people, return_inverse=True)[1].reshape(-1)
             people.append(dense + p)
             cameras.append(source.cameras + c)
+            alike = source.groups if isinstance(source, Grouped) else source.people
+            _, first, group = np.unique(alike, return_index=True, return_inverse=True)
+            groups.append(dense[first][group.reshape(-1)] + p)  # the number of one of its people
             p += int(dense.max(initial=-1)) + 1
             c += int(source.cameras.max(initial=-1)) + 1
         self.people: IntArray = np.concatenate(people)
         self.cameras: IntArray = np.concatenate(cameras)
+        self.groups: IntArray = np.concatenate(groups)
         self.lengths: IntArray = np.concatenate([source.lengths for source in sources])
 
     def frames(self, row: int, which: IntArray) -> UInt8Array:

@@ -37,25 +37,27 @@ class Rendered:
 
     Attributes:
         people, cameras, lengths: (n,) int64.
+        groups: (n,) int64, people who wear the same have the same.
         quality: (n, t) float32, 0 to 1: how much of the person a crop shows, and how large.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open a folder that `rendered` has filled."""
-        self._folder = folder
+    def __init__(self, folder: Path, alike: bool = False) -> None:
+        """Open a folder that `rendered` has filled; alike: pairs of people wear the same."""
+        self._folder, self._alike = folder, alike
         with (folder / 'labels.npz').open('rb') as file, np.load(file) as labels:
             self.people: IntArray = labels['people']
             self.cameras: IntArray = labels['cameras']
             self.quality: AnyArray = labels['quality']
+        self.groups: IntArray = self.people // 2 if alike else self.people
         self.lengths: IntArray = np.full(len(self.people), self.quality.shape[1], np.int64)
         self._parts: list[UInt8Array] = [
             np.load(folder / f'{number:05d}.npy', mmap_mode='r')
             for number in range(-(-len(self.people) // PART))
         ]
 
-    def __reduce__(self) -> tuple[type[Rendered], tuple[Path]]:
+    def __reduce__(self) -> tuple[type[Rendered], tuple[Path, bool]]:
         """Another process maps the same files; the pixels do not travel."""
-        return Rendered, (self._folder,)
+        return Rendered, (self._folder, self._alike)
 
     def frames(self, row: int, which: IntArray) -> UInt8Array:
         """(t, h, w, 3) BGR, the frames of one tracklet with these numbers."""
@@ -84,7 +86,7 @@ def rendered(
     size = data.height, data.width
     folder = place(data, name)
     if (folder / 'labels.npz').is_file():
-        return _opened(folder)
+        return _opened(folder, spec.alike)
     try:
         total = len(_tracklets(spec, size))
     except ReidError as error:
@@ -99,7 +101,7 @@ def rendered(
         _label(folder, spec, size, len(parts))
     except OSError as error:
         raise DataError(f'data.cache: cannot write to {folder}: {error}') from error
-    return _opened(folder)
+    return _opened(folder, spec.alike)
 
 
 def place(data: DataConfig, name: str) -> Path:
@@ -109,14 +111,15 @@ def place(data: DataConfig, name: str) -> Path:
         'version': VERSION,
         'size': (data.height, data.width),
         **{fact: getattr(spec, fact) for fact in _FACTS},
+        **({'alike': True} if spec.alike else {}),  # what was drawn without keeps its name
     }
     key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     return Path(data.cache).expanduser() / f'world-{key}'
 
 
-def _opened(folder: Path) -> Rendered:
+def _opened(folder: Path, alike: bool) -> Rendered:
     try:
-        return Rendered(folder)
+        return Rendered(folder, alike)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(
             f'data.cache: {folder} cannot be read ({error}): delete it, and it is drawn again'
@@ -136,6 +139,7 @@ def _tracklets(spec: SetConfig, size: tuple[int, int]) -> Tracklets:
         size,
         spec.seed,
         seen_by=min(spec.seen_by, spec.cameras),
+        alike=spec.alike,
     )
 
 

@@ -20,7 +20,14 @@ class Identities:
     shows some of them twice, as other views.
     """
 
-    def __init__(self, people: IntArray, number: int, clips: int, seed: int) -> None:
+    def __init__(
+        self,
+        people: IntArray,
+        number: int,
+        clips: int,
+        seed: int,
+        groups: IntArray | None = None,
+    ) -> None:
         """Sort tracklets by person.
 
         Args:
@@ -28,6 +35,7 @@ class Identities:
             number: people in a batch.
             clips: tracklets of each.
             seed: of the order.
+            groups: (n,) people of one number come one after the other; None = each by themselves.
 
         Raises:
             DataError: fewer people than a batch needs.
@@ -42,11 +50,16 @@ class Identities:
         self._rows = np.split(order, np.cumsum(counts)[:-1])
         self._number, self._clips, self._seed = number, clips, seed
         self.round = len(counts) // number
+        first = np.array([rows[0] for rows in self._rows])
+        known = first if groups is None else groups[first]
+        self._group: IntArray = np.unique(known, return_inverse=True)[1].reshape(-1)
 
     def batch(self, step: int) -> IntArray:
         """(P * K,) tracklets of a step, person by person."""
         turn, place = divmod(step, self.round)
-        order = np.random.default_rng((self._seed, 1, turn)).permutation(len(self._rows))
+        turns = np.random.default_rng((self._seed, 1, turn)).permutation(self._group.max() + 1)
+        place_of = np.argsort(turns)
+        order = np.argsort(place_of[self._group], kind='stable')
         draw = np.random.default_rng((self._seed, 2, step))
         chosen = order[place * self._number : (place + 1) * self._number]
         return np.concatenate([self._some(self._rows[person], draw) for person in chosen])

@@ -39,6 +39,9 @@ class SetConfig:
         'usual', 'world: how hard pictures are', choices=('clean', 'usual', 'harsh')
     )
     kinds: tuple[str, ...] = setting((), 'world: kinds of places; empty means all')
+    alike: bool = setting(
+        False, 'world: who has an odd index wears the clothes of the one before; in one batch'
+    )
     held_out: float = setting(
         0.0,
         'public sets: share of the people of split train that are split validation instead; 0 = '

@@ -55,6 +55,18 @@ def person(split: Split, index: int, outfits: int = 1, number: int = 1) -> Perso
     return Person(number, shape, _burdened(gait, worn[0]), tuple(worn))
 
 
+def look_alike(split: Split, index: int, model: int, outfits: int = 1) -> Person:
+    """Somebody in the clothes of somebody else, with skin, hair and gait of their own.
+
+    Args:
+        split: of the population.
+        index: of the person.
+        model: index of whose clothes these are.
+        outfits: how many; only the first are the model's.
+    """
+    return _as(person(split, index, outfits), person(split, model))
+
+
 def same_body(split: Split, index: int, seed: int = 0) -> Person:
     """Somebody with the body and the clothes of all others, and a gait of their own.
 
@@ -85,19 +97,23 @@ def cast(scenario: Scenario, seed: int, split: Split = 'test') -> tuple[Person, 
             gait = walk.draw(generator(split, 'person', index, 'gait'), shape)
             one = replace(one, body=shape, gait=_burdened(gait, one.outfits[0]), same_body_as=1)
         if row % 2 and row < 2 * scenario.look_alikes:
-            model = people[-1].outfits[0]
-            own = one.outfits[0]
-            worn = replace(
-                model, skin=own.skin, hair=own.hair, hair_style=own.hair_style, grain=own.grain
-            )
-            one = replace(
-                one,
-                gait=_burdened(one.gait, worn),
-                outfits=(worn, *one.outfits[1:]),
-                look_alike_of=row,
-            )
+            one = _as(one, people[-1])
         people.append(one)
     return tuple(people)
+
+
+def _as(one: Person, model: Person) -> Person:
+    """Somebody in the first clothes of somebody else."""
+    own = one.outfits[0]
+    worn = replace(
+        model.outfits[0], skin=own.skin, hair=own.hair, hair_style=own.hair_style, grain=own.grain
+    )
+    return replace(
+        one,
+        gait=_burdened(one.gait, worn),
+        outfits=(worn, *one.outfits[1:]),
+        look_alike_of=model.number,
+    )
 
 
 def _burdened(gait: Gait, worn: Outfit) -> Gait:

@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 
 from reid_ros.types import AnyArray, FloatArray, IntArray, UInt8Array
-from reid_ros.world.cast import Person, person
+from reid_ros.world.cast import Person, look_alike, person
 from reid_ros.world.crops import checked_size, condition, crop, detected, dressed, quality
 from reid_ros.world.outfit import Outfit
 from reid_ros.world.scenario import WorldError
@@ -91,11 +91,12 @@ class Tracklets(Sequence[Tracklet]):
         size: tuple[int, int],
         rate_hz: float,
         conditions: tuple[str, ...],
+        alike: bool = False,
     ) -> None:
         """Use `dataset`."""
         self.studio, self.labels = studio, labels
         self._frames, self._size, self._rate_hz = frames, size, rate_hz
-        self._conditions = conditions
+        self._conditions, self._alike = conditions, alike
         self._last: tuple[int, Person] | None = None
 
     def __len__(self) -> int:
@@ -154,7 +155,9 @@ class Tracklets(Sequence[Tracklet]):
 
     def _person(self, index: int, outfit: int) -> Person:
         if self._last is None or self._last[0] != index or len(self._last[1].outfits) <= outfit:
-            self._last = index, person(self.studio.split, index, outfit + 1)
+            split, copied = self.studio.split, self._alike and index % 2 == 1
+            who = look_alike(split, index, index - 1, outfit + 1) if copied else None
+            self._last = index, who or person(split, index, outfit + 1)
         return self._last[1]
 
     def _worn(self, outfit: Outfit, index: int, number: int, walk: int) -> Outfit:
@@ -178,6 +181,7 @@ def dataset(
     outfits: int = 1,
     conditions: Sequence[str] = (AS_DRAWN,),
     rate_hz: float = 5.0,
+    alike: bool = False,
 ) -> Tracklets:
     """People of a split before cameras of the same split; drawn when asked for.
 
@@ -194,6 +198,7 @@ def dataset(
         outfits: clothes of a person; walks take them in turns.
         conditions: 'normal', 'bag', 'coat' or 'as drawn'; walks take them in turns.
         rate_hz: moments a second.
+        alike: people of odd index wear the clothes of the one before them.
 
     Raises:
         WorldError: a number out of range, or another split's studio.
@@ -219,7 +224,7 @@ def dataset(
     if unknown or not conditions:
         raise WorldError(f'conditions: {unknown} are not among normal, bag, coat, {AS_DRAWN!r}')
     labels = _labels(studio, indices, per_camera, wanted, outfits)
-    return Tracklets(studio, labels, frames, checked_size(size), rate_hz, tuple(conditions))
+    return Tracklets(studio, labels, frames, checked_size(size), rate_hz, tuple(conditions), alike)
 
 
 def _labels(

@@ -62,6 +62,34 @@ def test_everybody_comes_once_a_round():
     assert not np.array_equal(who.batch(0), who.batch(2))
 
 
+def test_people_of_one_group_come_into_one_batch():
+    people = np.repeat(np.arange(12), 2)
+    groups = people // 2 * 2  # pairs
+    who = Identities(people, 4, 2, seed=1, groups=groups)
+    for step in range(9):
+        chosen = np.unique(people[who.batch(step)])
+        assert len(chosen) == 4
+        assert np.array_equal(chosen[::2] + 1, chosen[1::2])
+        assert (chosen[::2] % 2 == 0).all()
+    alone = Identities(people, 4, 2, seed=1)
+    assert np.array_equal(alone.batch(5), Identities(people, 4, 2, 1, people).batch(5))
+
+
+def test_groups_of_several_sources_stay_apart():
+    from reid_ros.train.clips import Joined
+
+    class Some:
+        def __init__(self, people, groups=None):
+            self.people = self.cameras = np.array(people)
+            self.lengths = np.ones(len(people), np.int64)
+            if groups is not None:
+                self.groups = np.array(groups)
+
+    joined = Joined([Some([4, 5, 6, 7, 4], [2, 2, 3, 3, 2]), Some([9, 8])])
+    assert joined.people.tolist() == [0, 1, 2, 3, 0, 5, 4]
+    assert joined.groups.tolist() == [0, 0, 2, 2, 0, 5, 4]
+
+
 def test_whoever_has_too_few_tracklets_shows_all_of_them_again():
     rows = Identities(np.array([0, 0, 0, 1, 2]), 3, 5, seed=0).batch(0)
     counts = np.bincount(rows, minlength=5)

@@ -53,6 +53,21 @@ def cache(drawn_folder, tmp_path):
     return Path(shutil.copytree(drawn_folder, tmp_path / 'cache'))
 
 
+def test_pairs_wear_the_same_and_stay_in_one_group(tmp_path):
+    """Who has an odd index is drawn in other clothes than without, everybody else alike."""
+    spec = replace(FEW, people=3, first=6, alike=True)
+    assert place(data(tmp_path, spec), 'few') != place(
+        data(tmp_path, replace(spec, alike=False)), 'few'
+    )
+    drawn = rendered(data(tmp_path, spec), 'few', processes=1)
+    assert drawn.groups.tolist() == [3, 3, 3, 3, 4, 4]
+    assert pickle.loads(pickle.dumps(drawn)).groups.tolist() == drawn.groups.tolist()
+    assert rendered(data(tmp_path, spec), 'few').groups.tolist() == drawn.groups.tolist()
+    plain = dataset('train', range(6, 9), 2, frames=2, size=(32, 16), seed=4)
+    same = [np.array_equal(crops, one.crops) for crops, one in zip(pixels(drawn), plain)]
+    assert same == [True, True, False, False, True, True]
+
+
 def test_a_drawn_set_is_what_the_world_draws(drawn_folder):
     drawn = rendered(data(drawn_folder), 'few')
     world = dataset('train', range(5, 8), 2, frames=2, size=(32, 16), seed=4)

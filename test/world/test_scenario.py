@@ -3,6 +3,7 @@ import dataclasses
 import pytest
 
 from reid_ros.types import ReidError
+from reid_ros.world.cast import look_alike, person
 from reid_ros.world.scenario import SCENARIOS, SUITE, Scenario, WorldError, named
 
 
@@ -83,3 +84,15 @@ def test_a_stay_lasts_as_long_as_keeps_that_many_people_there(at_once, visit_s):
 def test_a_scenario_cannot_be_changed_in_place():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Scenario().people = 3
+
+
+def test_a_look_alike_wears_what_another_wears_and_keeps_skin_hair_and_body():
+    model, own, one = person('train', 6), person('train', 7), look_alike('train', 7, 6)
+    worn, copied = one.outfits[0], model.outfits[0]
+    assert (worn.skin, worn.hair, worn.hair_style) == (
+        own.outfits[0].skin, own.outfits[0].hair, own.outfits[0].hair_style,
+    )  # fmt: skip
+    bare = {'skin': copied.skin, 'hair': copied.hair, 'hair_style': copied.hair_style}
+    assert dataclasses.replace(worn, grain=copied.grain, **bare) == copied
+    assert one.body == own.body
+    assert one.look_alike_of == model.number
