@@ -261,7 +261,11 @@ class Config:
         1.0,
     )
     person_height_m: float = setting(
-        1.7, 'height of a person, metres; places people where a camera has no pose', 0.5, 2.5
+        1.7,
+        'height of a person, metres, until theirs was measured; places people where a camera has no '
+        'pose',
+        0.5,
+        2.5,
     )
     late_frame_policy: str = setting(
         'drop_oldest',

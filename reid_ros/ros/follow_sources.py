@@ -62,7 +62,9 @@ class FollowNodeConfig(FollowConfig):
         live=True,
     )
     person_id: str = setting('', 'number of the person, for mode id', live=True)
-    person_height_m: float = setting(1.7, 'height of a person, metres', 0.5, 2.5)
+    person_height_m: float = setting(
+        1.7, 'height of a person, metres, until theirs was measured', 0.5, 2.5
+    )
     base_frame: str = setting('base_link', 'frame of the base: x forward, y left')
     odom_topic: str = setting('odom', 'nav_msgs/Odometry of the base; "" = there is none')
     stamped: bool = setting(False, 'publish cmd_vel as TwistStamped, not as Twist')
