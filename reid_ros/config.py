@@ -262,8 +262,8 @@ class Config:
     )
     person_height_m: float = setting(
         1.7,
-        'height of a person, metres, until theirs was measured; places people where a camera has no '
-        'pose',
+        'height of a person, metres, until theirs was measured; places people where a camera has '
+        'no pose',
         0.5,
         2.5,
     )
