@@ -29,7 +29,7 @@ POPULATION_M = 0.09
 """Standard deviation of adults' statures, women and men together (NCD-RisC, eLife 5, 2016)."""
 COVERED = 0.3
 """Somebody of whom another box covers more is not measured."""
-PEOPLE = 1000
+PEOPLE = 100
 """So many statures are remembered, of whoever was measured last."""
 WRONG = 0.05
 """Share of tracks whose stature means nothing: somebody sits, or stands behind a table."""
