@@ -17,8 +17,9 @@ FARTHEST_M = 50.0
 BORDER_PX = 2.0
 # Nobody who stands is smaller or taller, metres: a child, and a head's breadth above the tallest.
 SMALLEST_M, TALLEST_M = 0.8, 2.3
-# Share of a box's height within which its upper edge counts as cut off.
-CUT = 0.03
+# Share of a box's height within which an edge counts as cut off where a stature is measured: of
+# somebody who always is cut off, only the images whose box shakes inwards would count.
+CUT = 0.1
 
 
 @dataclass(frozen=True)
