@@ -11,6 +11,10 @@ import numpy as np
 
 from reid_ros.types import BoolArray, FloatArray, IntArray
 
+CROWDED = 0.3
+"""A box of which a neighbour covers more than this may swap its track with the neighbour, and may
+end where the neighbour begins."""
+
 
 def area(boxes: FloatArray) -> FloatArray:
     """(n,) area; a box turned inside out has none."""
@@ -51,6 +55,16 @@ def cover(boxes: FloatArray) -> FloatArray:
     """(n, n) share of each box that lies inside each other one; 0 on the diagonal."""
     result = coverage(boxes, boxes)
     np.fill_diagonal(result, 0.0)
+    return result
+
+
+def crowded(cover: FloatArray) -> BoolArray:
+    """(n,) True where another box covers much of one.
+
+    Args:
+        cover: (n, n) what `cover` says of the boxes.
+    """
+    result: BoolArray = cover.max(axis=1, initial=0.0) > CROWDED
     return result
 
 

@@ -230,9 +230,10 @@ class Identifier:
             return
         tall = track.stature
         if tall.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_LLR:
-            spots = self.scene.spots(track, stamp_ns)
-            for each in [track, *(other for other, value in spots if value > TOGETHER_LLR)]:
-                self._refuse(each)
+            number = track.person
+            for other, value in [(track, np.inf), *self.scene.met(track, stamp_ns)]:
+                if other.person == number and value > TOGETHER_LLR:
+                    self._refuse(other)
             return
         odd = bool(np.isfinite(llr)) and llr < ODD_LLR
         if odd and not track.risky:

@@ -234,26 +234,22 @@ class Scene:
         columns = self._gallery.columns
         result = np.zeros((len(tracks), len(columns)))
         for row, track in enumerate(tracks):
-            if not track.trail:
-                continue
-            for other in self.visible():
-                if other.camera == track.camera or not self._holds(other, stamp_ns):
-                    continue
-                if other.trail and self._topology.overlap(other.camera, track.camera):
-                    value, column = llr(track.trail, other.trail), columns[other.person]
-                    if abs(value) > abs(result[row, column]):
-                        result[row, column] = value
+            for other, value in self.met(track, stamp_ns):
+                column = columns[other.person]
+                if abs(value) > abs(result[row, column]):
+                    result[row, column] = value
         return result
 
-    def spots(self, track: SeenTrack, stamp_ns: int) -> list[tuple[SeenTrack, float]]:
-        """The tracks of its person that other cameras show now, with the space-time evidence."""
+    def met(self, track: SeenTrack, stamp_ns: int) -> list[tuple[SeenTrack, float]]:
+        """The tracks of persons that other cameras show now, each with the space-time evidence."""
+        if not track.trail:
+            return []
         return [
             (other, llr(track.trail, other.trail))
             for other in self.visible()
-            if other.person == track.person
-            and other.camera != track.camera
-            and other.trail
+            if other.camera != track.camera
             and self._holds(other, stamp_ns)
+            and other.trail
             and self._topology.overlap(other.camera, track.camera)
         ]
 

@@ -15,8 +15,6 @@ from reid_ros.stature import Stature
 from reid_ros.types import BoolArray, FloatArray, IntArray, Tracks
 
 NS = 1_000_000_000
-CROWDED = 0.3
-"""A box of which a neighbour covers more than this may swap its track with the neighbour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +49,7 @@ class Observation:
         if len(self.tracks) < 2:
             return np.zeros(len(self.tracks), np.bool_)
         cover = self.cover if self.cover is not None else geometry.cover(self.tracks.boxes)
-        result: BoolArray = cover.max(axis=1) > CROWDED
-        return result
+        return geometry.crowded(cover)
 
 
 @dataclass(slots=True)

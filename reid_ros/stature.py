@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reid_ros.boxes import cover
+from reid_ros.boxes import cover, crowded
 from reid_ros.types import AnyArray, DoubleArray, FloatArray
 
 Measured = tuple[float, int, int]
@@ -27,8 +27,6 @@ LASTING_M = 0.025
 camera, and 0.02 between the means of cameras."""
 POPULATION_M = 0.09
 """Standard deviation of adults' statures, women and men together (NCD-RisC, eLife 5, 2016)."""
-COVERED = 0.3
-"""Somebody of whom another box covers more is not measured."""
 PEOPLE = 100
 """So many statures are remembered, of whoever was measured last."""
 WRONG = 0.05
@@ -81,8 +79,8 @@ class Statures:
             boxes: (n, 4) pixels: who is covered by another is not measured.
         """
         open_ = (persons > 0) & (tall > 0)
-        if len(boxes) > 1 and open_.any():
-            open_ &= cover(boxes).max(axis=1) <= COVERED
+        if open_.any():
+            open_ &= ~crowded(cover(boxes))
         for row in np.flatnonzero(open_).tolist():
             known = self._known.pop(int(persons[row]), None) or Stature()
             known.add(stamp_ns, float(tall[row]))

@@ -50,9 +50,10 @@ class Identities:
         self._rows = np.split(order, np.cumsum(counts)[:-1])
         self._number, self._clips, self._seed = number, clips, seed
         self.round = len(counts) // number
-        first = np.array([rows[0] for rows in self._rows])
-        known = first if groups is None else groups[first]
-        self._group: IntArray = np.unique(known, return_inverse=True)[1].reshape(-1)
+        self._group: IntArray = np.arange(len(counts))
+        if groups is not None:
+            known = groups[[rows[0] for rows in self._rows]]
+            self._group = np.unique(known, return_inverse=True)[1].reshape(-1)
 
     def batch(self, step: int) -> IntArray:
         """(P * K,) tracklets of a step, person by person."""

@@ -75,6 +75,15 @@ def test_people_of_one_group_come_into_one_batch():
     assert np.array_equal(alone.batch(5), Identities(people, 4, 2, 1, people).batch(5))
 
 
+def test_without_groups_people_come_in_the_order_that_they_always_came_in():
+    people = np.array([3, 3, 0, 2, 1, 0, 2, 1])  # not sorted
+    for step in range(4):
+        turn, place = divmod(step, 2)
+        order = np.random.default_rng((7, 1, turn)).permutation(4)[2 * place : 2 * place + 2]
+        rows = Identities(people, 2, 2, seed=7).batch(step)
+        assert people[rows[::2]].tolist() == people[rows[1::2]].tolist() == order.tolist()
+
+
 def test_groups_of_several_sources_stay_apart():
     from reid_ros.train.clips import Joined
 
