@@ -11,16 +11,15 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reid_ros.bench.node import domain, environment, process
+from reid_ros.bench.node import applied, domain, environment, process
 from reid_ros.evaluate.idf1 import idf1
 from reid_ros.evaluate.overlaps import overlaps
 from reid_ros.evaluate.values import Boxes
@@ -128,7 +127,7 @@ class Stand:
         chosen.update(topology={}, silent_after_s=60.0, **changes)
         where = domain()
         env = environment(where, tuned=True)
-        with tempfile.TemporaryDirectory(prefix='reid_load_') as folder, _environment(env):
+        with tempfile.TemporaryDirectory(prefix='reid_load_') as folder, applied(env):
             file = Path(folder) / 'config.yaml'
             file.write_text(json.dumps(chosen), encoding='utf-8')
             with (
@@ -252,18 +251,6 @@ def measure(
                 tell(line(row))
                 rows.append(row)
     return capacity, rows
-
-
-@contextlib.contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
-    """Fast DDS reads its settings from the environment when a node is made."""
-    before = dict(os.environ)
-    os.environ.update(wanted)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 HEAD = (

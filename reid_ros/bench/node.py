@@ -40,6 +40,18 @@ def environment(domain: int, *, tuned: bool) -> dict[str, str]:
 
 
 @contextmanager
+def applied(wanted: Mapping[str, str]) -> Iterator[None]:
+    """This process with such an environment: Fast DDS reads it when a node is made."""
+    before = dict(os.environ)
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextmanager
 def process(
     module: str, *arguments: str, env: Mapping[str, str], errors: int | IO[bytes] = subprocess.PIPE
 ) -> Iterator[Any]:

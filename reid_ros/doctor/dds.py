@@ -213,7 +213,7 @@ def _publisher(setup: Setup) -> Finding:
         "the segment that counts is the PUBLISHER's: where images are lost, nothing set for "
         'reid_ros helps, only what is set for the camera driver',
         f'in the terminal, launch file or service that starts the camera driver: {setup.export}; '
-        'or let the driver publish reliably',
+        'or let the driver publish reliably, but then images come late in bursts',
     )
 
 

@@ -93,6 +93,7 @@ class Camera(Source):
         now = self._clock.now().nanoseconds
         verdict = self._stamps.judge(stamp, now)
         if verdict in ('next', 'back'):
+            self.health.ages.append((now - stamp) * 1e-9)
             if verdict == 'back':
                 self.note('back')
                 self.health.count('jumps')

@@ -28,6 +28,16 @@ LOST_HINT = (
     'images are lost on the way: the segment of the *publisher* counts; start the camera driver '
     'with FASTRTPS_DEFAULT_PROFILES_FILE set to config/fastdds.xml, or let it publish reliably'
 )
+LATE_HINT = (
+    'images arrive {:.0f} ms after their stamp, too late to be used: what does not fit into the '
+    'segment of the *publisher* is sent again seconds later; start the camera driver with '
+    'FASTRTPS_DEFAULT_PROFILES_FILE set to config/fastdds.xml, or set transport: compressed'
+)
+OLD_HINT = (
+    'images arrive {:.0f} s after their stamp: synchronise the clocks of the hosts, or play the '
+    'bag with --clock and set use_sim_time'
+)
+OLD_S = 5.0  # no middleware holds images back for so long
 
 
 def pairs(values: Mapping[str, Any]) -> list[KeyValue]:
@@ -52,12 +62,15 @@ def camera_status(node: str, camera: Camera, config: Config, now_s: float) -> Di
     """One camera: rates, latency, losses, and what is wrong with it."""
     health = camera.health
     p50, p95 = percentiles_ms(list(health.latencies))
+    early, late = percentiles_ms(list(health.ages))
     lost = max(camera.images.lost, camera.missing)
     values = {
         'topic': camera.images.topic,
         'reliability': 'reliable' if camera.images.reliable else 'best_effort',
         'publishers': camera.images.publishers(),
         'input_rate_hz': health.rate_hz(now_s),
+        'arrival_p50_ms': early,
+        'arrival_p95_ms': late,
         'latency_p50_ms': p50,
         'latency_p95_ms': p95,
         **{name: health.counts[name] for name in COUNTS},
@@ -68,7 +81,7 @@ def camera_status(node: str, camera: Camera, config: Config, now_s: float) -> Di
     }
     status = DiagnosticStatus(name=f'{node}: {camera.name}', hardware_id=camera.name)
     status.values = pairs(values)
-    error, warnings = _wrong(camera, config, lost, p95)
+    error, warnings = _wrong(camera, config, lost, (early, late), p95)
     if error:
         status.level, status.message = DiagnosticStatus.ERROR, '; '.join([error, *warnings])
     elif warnings:
@@ -78,15 +91,21 @@ def camera_status(node: str, camera: Camera, config: Config, now_s: float) -> Di
     return status
 
 
-def _wrong(camera: Camera, config: Config, lost: int, p95_ms: float) -> tuple[str, list[str]]:
+def _wrong(
+    camera: Camera, config: Config, lost: int, ages_ms: tuple[float, float], p95_ms: float
+) -> tuple[str, list[str]]:
     """What stops the camera, or '', and what else is to be mended."""
-    health = camera.health
+    health, (early_ms, late_ms) = camera.health, ages_ms
     warnings = health.problems()
     if camera.images.mismatches:
         warnings.append(camera.images.problem)
     if lost > 0.02 * (health.counts['received'] + lost) and lost > 5:
         warnings.append(OVERRUN_HINT if camera.images.reliable else LOST_HINT)
-    if config.max_latency_s and p95_ms > 1e3 * config.max_latency_s:
+    if early_ms > 1e3 * OLD_S:
+        warnings.append(OLD_HINT.format(early_ms * 1e-3))
+    elif config.max_latency_s and late_ms > 1e3 * config.max_latency_s:
+        warnings.append(LATE_HINT.format(late_ms))
+    elif config.max_latency_s and p95_ms > 1e3 * config.max_latency_s:
         warnings.append(
             f'results come {p95_ms:.0f} ms after the image: lower max_rate_hz or take a '
             'smaller model'

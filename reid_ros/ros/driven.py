@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,21 +32,25 @@ class Driven:
         node: owns the topics; whoever spins it calls back.
         cameras: names.
         shift_ns: what stamps on topics are ahead of the world's.
+        frame: of the world; a pose that comes in another tells no place here.
 
     Attributes:
         place: (2,) metres, the newest pose of the target, and the world's stamp of its image;
             None before the first.
-        rois: the target's newest box (4,) pixels by camera.
+        rois: the target's boxes x0 y0 x1 y1, whole pixels, by camera; the newest last. They
+            carry no stamp, and may be heard after the pose of their image.
+        strangers: poses that came in another frame.
         state: of the target, as diagnostics tell it.
         sightings: that came since they were taken.
     """
 
-    def __init__(self, node: Node, cameras: Sequence[str], shift_ns: int) -> None:
+    def __init__(self, node: Node, cameras: Sequence[str], shift_ns: int, frame: str) -> None:
         self.place: tuple[DoubleArray, int] | None = None
-        self.rois: dict[str, DoubleArray] = {}
+        self.rois: dict[str, deque[tuple[int, ...]]] = {name: deque(maxlen=8) for name in cameras}
+        self.strangers = 0
         self.state = ''
         self.sightings: list[Sightings] = []
-        self._shift_ns = shift_ns
+        self._shift_ns, self._frame = shift_ns, frame
         self._command = (0.0, 0.0, -1e9)  # m/s, rad/s, when it came
         self._locked = (False, -1e9)
         self._choice = node.create_publisher(String, '/reid_node/select_target', 10)
@@ -86,6 +91,9 @@ class Driven:
         self._locked = (bool(message.data), time.monotonic())
 
     def _on_pose(self, message: Any) -> None:
+        if message.header.frame_id != self._frame:
+            self.strangers += 1
+            return
         at = message.pose.position
         stamp = stamp_ns(message.header) - self._shift_ns
         self.place = (np.array([at.x, at.y]), stamp)
@@ -105,7 +113,7 @@ class Driven:
 
     def _roi(self, camera: str) -> Callable[[Any], None]:
         def hear(roi: Any) -> None:
-            x, y = float(roi.x_offset), float(roi.y_offset)
-            self.rois[camera] = np.array([x, y, x + roi.width, y + roi.height])
+            x, y = roi.x_offset, roi.y_offset
+            self.rois[camera].append((x, y, x + roi.width, y + roi.height))
 
         return hear

@@ -33,11 +33,17 @@ WORDS = {
 
 
 class Health:
-    """What diagnostics tell of one camera; counts since activation."""
+    """What diagnostics tell of one camera; counts since activation.
+
+    Attributes:
+        ages, latencies: seconds from the stamps of the last images until they arrived, and until
+            their results were out.
+    """
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
         self.arrivals: deque[float] = deque(maxlen=300)
+        self.ages: deque[float] = deque(maxlen=300)
         self.latencies: deque[float] = deque(maxlen=300)
         self.last_arrival_s: float | None = None
         self._problems: dict[str, tuple[float, str]] = {}

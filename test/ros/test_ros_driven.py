@@ -16,7 +16,7 @@ from reid_ros.ros.stage import Stage
 
 
 def test_a_base_drives_as_it_is_told_and_stands_when_nobody_tells_it(ros):
-    driven = Driven(ros.node, ['front'], shift_ns=0)
+    driven = Driven(ros.node, ['front'], shift_ns=0, frame='map')
     commands = ros.publisher(Twist, 'cmd_vel')
     ros.spin_until(lambda: commands.get_subscription_count(), why='the base listens')
     command = Twist()
@@ -28,7 +28,7 @@ def test_a_base_drives_as_it_is_told_and_stands_when_nobody_tells_it(ros):
 
 
 def test_what_is_said_of_the_target_is_heard_with_the_stamps_of_the_world(ros):
-    driven = Driven(ros.node, ['front'], shift_ns=5_000_000_000)
+    driven = Driven(ros.node, ['front'], shift_ns=5_000_000_000, frame='map')
     locked = ros.publisher(Bool, 'reid/target/locked')
     poses = ros.publisher(PoseStamped, 'reid/target/pose')
     rois = ros.publisher(RegionOfInterest, 'front/target_roi')
@@ -36,15 +36,21 @@ def test_what_is_said_of_the_target_is_heard_with_the_stamps_of_the_world(ros):
     publishers = (locked, poses, rois)
     ros.spin_until(lambda: all(p.get_subscription_count() for p in publishers))
     assert not driven.locked
+    elsewhere = PoseStamped()
+    elsewhere.header.frame_id = 'front_optical'
+    poses.publish(elsewhere)
     pose = PoseStamped()
+    pose.header.frame_id = 'map'
     pose.header.stamp.sec, pose.pose.position.x, pose.pose.position.y = 12, 2.0, -1.0
     locked.publish(Bool(data=True))
     poses.publish(pose)
     rois.publish(RegionOfInterest(x_offset=10, y_offset=20, width=30, height=60))
-    ros.spin_until(lambda: driven.locked and driven.place and driven.rois, why='all is heard')
+    heard = (lambda: driven.locked, lambda: driven.place, lambda: driven.rois['front'])
+    ros.spin_until(lambda: all(one() for one in heard), why='all is heard')
     spot, stamp = driven.place
     assert (spot.tolist(), stamp) == ([2.0, -1.0], 7_000_000_000)
-    assert driven.rois['front'].tolist() == [10, 20, 40, 80]
+    assert list(driven.rois['front']) == [(10, 20, 40, 80)]
+    assert driven.strangers == 1
     driven.choose(7)
     ros.spin_until(lambda: chosen, why='the choice arrives')
     assert chosen[0].data == '7'

@@ -56,6 +56,25 @@ def test_a_camera_that_goes_and_comes_back_otherwise_finds_its_people_again(ros)
     players.check()
 
 
+@pytest.mark.parametrize(('ago_s', 'words'), [(0.0, ''), (1.0, 'segment'), (60.0, 'clocks')])
+def test_images_that_come_late_are_told_with_the_likely_reason(ros, ago_s, words):
+    reid_node(ros, settings('a', max_latency_s=0.9))
+    images, diagnosis = ros.publisher(Image, 'a/image'), Diagnosis(ros)
+    ros.spin_until(images.get_subscription_count)
+    for _ in range(20):
+        images.publish(image(time.time_ns() - round(ago_s * S)))
+        ros.spin_for(0.02)
+
+    def told():
+        return diagnosis.value('a', 'received') == '20'
+
+    ros.spin_until(told, why='all images are counted')
+    said = diagnosis.status('a').message
+    assert ('after their stamp' in said) == bool(words)
+    assert words in said
+    assert float(diagnosis.value('a', 'arrival_p95_ms')) >= 1e3 * ago_s
+
+
 def raw(**changes):
     result = image(time.time_ns())
     for name, value in changes.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -20,8 +19,8 @@ import numpy as np
 from reid_ros.bench.following.chase import ASKED_S, MAP, Scene, quarry
 from reid_ros.bench.following.robot import STEP_S, Robot, waiting
 from reid_ros.bench.following.score import Claim, Judge, Score
-from reid_ros.bench.node import domain
-from reid_ros.boxes import iou
+from reid_ros.bench.node import applied, domain, environment
+from reid_ros.boxes import inside, iou
 from reid_ros.follow import FollowConfig
 from reid_ros.types import DoubleArray, FloatArray, IntArray, ReidError, Sightings
 from reid_ros.world.live import LiveWorld
@@ -38,6 +37,8 @@ START_S = 60.0
 """Longest wait for the node to come up."""
 KEPT = 60
 """Images that wait for what is said of them."""
+AIM_S = 0.3
+"""The box of a pose is heard before or so long after it; else it is nobody's."""
 SAME = 0.6
 """Overlap of a published box, in whole pixels, with the one it came from."""
 NS = 1_000_000_000
@@ -70,6 +71,7 @@ class Live:
         self._shots: OrderedDict[tuple[str, int], tuple[Shot, FloatArray, IntArray]]
         self._shots = OrderedDict()
         self._aimed: int | None = None
+        self._aims_s: float | None = None  # since when the box of the newest pose is looked for
         self._asked_s: float | None = 0.0
         self._told_ns = 0
         self._place: DoubleArray | None = None
@@ -104,13 +106,14 @@ class Live:
             ) from error
         names, where = [camera.name for camera in self.world.cameras], domain()
         with (
+            applied(environment(where, tuned=True)),  # this process is the camera driver
             tempfile.TemporaryDirectory() as folder,
             nodes(self.world, Path(folder), where) as running,
             opened(names, answers=False, odom=MAP, domain=where) as stage,
         ):
             stage.wait(START_S, lambda: all(one.poll() is None for one in running))
             stage.begin(START_NS)
-            self._play(stage, Driven(stage.node, names, stage.shift_ns))
+            self._play(stage, Driven(stage.node, names, stage.shift_ns, MAP))
             if any(one.poll() is not None for one in running):
                 raise ReidError('a node ended: ' + tail(Path(folder)))
         return self._judge.close(self.robot.driven_m)
@@ -168,7 +171,8 @@ class Live:
         """Take in what the nodes said since."""
         if driven.place is not None and driven.place[1] != self._told_ns:
             self._place, self._told_ns = driven.place
-            self._aim(driven)
+            self._aims_s = now
+        self._aim(driven, now)
         if driven.state.startswith('released') and self._asked_s is None:
             self.score.released += 1
             self._asked_s = now + ASKED_S
@@ -183,13 +187,18 @@ class Live:
             if self._show is not None:
                 self._show(self, self._scene(driven, shot, found))
 
-    def _aim(self, driven: Driven) -> None:
-        """Who truly is in the box that the newest pose came from."""
-        for (camera, stamp), (_, boxes, owners) in reversed(self._shots.items()):
-            roi = driven.rois.get(camera)
-            if stamp == self._told_ns and roi is not None:
-                self._aimed = int(_owners(roi[None].astype(np.float32), boxes, owners)[0])
-                return
+    def _aim(self, driven: Driven, now: float) -> None:
+        """Who truly is in the box that the newest pose came from, once that box was heard."""
+        if self._aims_s is None:
+            return
+        for (camera, stamp), (shot, boxes, owners) in self._shots.items():
+            height, width = shot.frame.image.shape[:2]
+            for box, owner in zip(boxes, owners.tolist()):
+                if stamp == self._told_ns and inside(box, width, height) in driven.rois[camera]:
+                    self._aimed, self._aims_s = owner, None
+                    return
+        if now - self._aims_s > AIM_S:
+            self._aimed, self._aims_s = -1, None
 
     def _choose(self, driven: Driven, found: Sightings, owners: IntArray) -> None:
         """Somebody chooses the target, by the number that it truly bears now."""
@@ -202,9 +211,9 @@ class Live:
 
     def _scene(self, driven: Driven, shot: Shot, found: Sightings) -> Scene:
         camera = next(c for c in self.world.cameras if c.name == found.camera)
-        roi, aimed = driven.rois.get(found.camera), -1
-        if roi is not None and driven.locked and self._told_ns == found.stamp_ns and len(found):
-            overlap = iou(roi[None].astype(np.float32), found.boxes)[0]
+        rois, aimed = driven.rois[found.camera], -1
+        if rois and driven.locked and self._told_ns == found.stamp_ns and len(found):
+            overlap = iou(np.array([rois[-1]], np.float32), found.boxes)[0]
             aimed = int(np.argmax(overlap)) if overlap.max() > SAME else -1
         target = int(found.persons[aimed]) if aimed >= 0 else 0
         now = (found.stamp_ns - START_NS) / NS
@@ -246,7 +255,7 @@ def nodes(world: LiveWorld, folder: Path, where: int) -> Iterator[list[subproces
     config = folder / 'config.json'  # JSON is YAML too
     config.write_text(json.dumps(settings(world.cameras, world)), encoding='utf-8')
     threads = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), '1')
-    environment = {**os.environ, **threads, 'ROS_DOMAIN_ID': str(where)}
+    env = {**environment(where, tuned=True), **threads}
     commands = {
         'reid_node': ['reid_ros', 'node', '--config', str(config), '--ros-args'],
         'follow_node': ['reid_ros.ros.follow'],
@@ -258,7 +267,7 @@ def nodes(world: LiveWorld, folder: Path, where: int) -> Iterator[list[subproces
             with (folder / f'{name}.log').open('wb') as log:
                 running.append(
                     subprocess.Popen(
-                        [sys.executable, '-m', *command], stdout=log, stderr=log, env=environment
+                        [sys.executable, '-m', *command], stdout=log, stderr=log, env=env
                     )
                 )
         yield running
