@@ -18,6 +18,9 @@ _SURE_IOU = 0.6
 _FREE_DEVIATIONS = 2.0
 _COST = 0.1
 _LEAST_DEVIATION = 0.045
+# A comparison counts as no more deviations than this: a track that was exchanged, or a crop that
+# shows two, must not make a camera believe that people look unlike themselves.
+_MOST_DEVIATIONS = 2.0
 _MEMORY = 100  # comparisons that the usual cosine is an average of
 _PRIOR = 3  # comparisons that the first guess counts for
 _REFRESH_S = 0.1
@@ -206,9 +209,10 @@ class Looks:
             cosine = np.einsum('ij,ij->i', old[again], new[again])
             self._count = min(self._count + len(cosine), _MEMORY)
             share = len(cosine) / (self._count + _PRIOR)
-            self._usual += share * (float(cosine.mean()) - self._usual)
-            off = float(np.abs(cosine - self._usual).mean())
-            self._deviation += share * (off - self._deviation)
+            most = _MOST_DEVIATIONS * self._deviation
+            off = np.clip(cosine - self._usual, -most, most)
+            self._usual += share * float(off.mean())
+            self._deviation += share * (float(np.abs(off).mean()) - self._deviation)
             self._deviation = max(self._deviation, _LEAST_DEVIATION)
         mixed = new * np.where(again, _NEW_SHARE, 1.0).astype(np.float32)[:, None]
         mixed += old * np.where(again, 1.0 - _NEW_SHARE, 0.0).astype(np.float32)[:, None]

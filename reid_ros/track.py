@@ -28,6 +28,9 @@ _LEAST_LIKENESS_WEAK = 0.4
 # By how many standard deviations of its prediction a box is widened before it is compared: after a
 # gap or at a low rate it may have gone farther.
 _WIDER = 1.25
+# What looks that speak against a pair cost more for each second without a sight of the track: the
+# longer the gap, the likelier it is somebody else who stands there now.
+_DOUBT_PER_S = 2.0
 _TWIN_IOU = 0.7  # a detection overlapping a track's by more starts no track of its own
 _PROBATION_S = 0.1  # a new track not seen for longer is dropped
 
@@ -262,7 +265,10 @@ class Tracker:
                 seen.vectors[wanted] = found
         if seen.vectors is None:
             return np.zeros(len(rows), np.float32)
-        return self._looks.cost(rows, seen.vectors, given)
+        unseen_s = ((self._stamp_ns or 0) - self._book[_LAST, rows]) * 1e-9
+        result = self._looks.cost(rows, seen.vectors, given)
+        result *= 1.0 + _DOUBT_PER_S * unseen_s
+        return result
 
     def _see(self, match: IntArray, seen: _Seen, stamp_ns: int, follow: bool) -> None:
         """Note what was seen of each track."""

@@ -12,7 +12,7 @@ from scipy.linalg import expm
 from reid_ros import boxes
 from reid_ros.config import TrackConfig
 from reid_ros.kalman import BoxFilter, Noise, centred
-from reid_ros.match import overlap, pairs
+from reid_ros.match import Looks, overlap, pairs
 from reid_ros.track import Tracker
 from reid_ros.types import Detections, Tracks
 
@@ -417,6 +417,35 @@ def test_a_stranger_in_the_same_place_is_no_match_where_both_are_known(known):
     tracker.step(Detections.none(), 2 * S, vectors=vectors[:0])
     tracks = tracker.step(box, 2 * S + S // 10, vectors=stranger)
     assert tracks.detection.tolist() == ([-1, 0] if known else [0])
+
+
+@pytest.mark.parametrize(('gap_s', 'same'), [(0.2, True), (1.5, False)])
+def test_the_longer_the_gap_the_more_a_look_must_fit(gap_s, same):
+    tracker = Tracker(TrackConfig())
+    vectors = np.array([[1.0, 0.0], [0.6, 0.8]], np.float32)  # 53 degrees apart
+    box = detections([Walker(300).box(0)])
+    for k in range(20):
+        tracker.step(box, k * S // 10, vectors=vectors[:1])
+    now = 19 * S // 10 + round(gap_s * S)
+    tracker.step(Detections.none(), now - S // 10, vectors=vectors[:0])
+    tracks = tracker.step(box, now, vectors=vectors[1:])
+    assert (tracks.ids[tracks.detection == 0].tolist() == [1]) == same
+
+
+def test_tracks_that_were_exchanged_teach_no_camera_that_people_look_unlike_themselves():
+    looks = Looks()
+    looks.expect(2)
+    looks.begin(0, 1)
+    fit, other = np.array([[1.0, 0.0]], np.float32), np.array([[0.0, 1.0]], np.float32)
+    for k in range(200):
+        looks.begin(0, 1)
+        looks.learn(np.array([0]), fit)
+        looks.learn(np.array([0]), other if k % 5 == 4 else fit)
+    looks.begin(0, 1)
+    looks.learn(np.array([0]), fit)
+    cost = looks.cost(np.array([0, 0]), np.concatenate([fit, other]), np.array([0, 1]))
+    assert cost[0] == 0.0
+    assert cost[1] > 0.5
 
 
 def test_vectors_are_not_looked_at_where_appearance_is_off():

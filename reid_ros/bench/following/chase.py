@@ -32,7 +32,7 @@ from reid_ros.world.seeds import Split, generator
 NS = 1_000_000_000
 MAP = 'map'
 ASKED_S = 3.0
-"""Somebody whose choice has ended chooses again after so long."""
+"""Somebody whose choice has ended, or was never taken up, chooses again after so long."""
 STALE_S = 0.5
 """A place is followed for so long."""
 PERSON_M = 1.7
@@ -128,6 +128,7 @@ class Chase:
         self._place: tuple[float, DoubleArray] | None = None
         self._spread = 0.0
         self._asked_s: float | None = 0.0
+        self._chose_s = 0.0
 
     @property
     def place(self) -> DoubleArray | None:
@@ -204,7 +205,7 @@ class Chase:
         away = np.linalg.norm((spots.positions - view.pose.position)[:, :2], axis=1)
         look = Look(found, away, spots, MAP, camera.moving)
         if self._asked_s is not None and now >= self._asked_s:
-            self._choose(found, owners)
+            self._choose(found, owners, now)
         aims = self.target.step([look], events, {}, now)
         if self.target.choice != self._choice:
             self._choice = self.target.choice
@@ -221,16 +222,20 @@ class Chase:
         if self.target.state == 'released' and self._asked_s is None:
             self.score.released += 1
             self._asked_s = now + ASKED_S
+        elif self.target.state == 'searching':
+            self._asked_s = self._chose_s + ASKED_S
+        elif self.target.person and self.target.state != 'released':
+            self._asked_s = None
         return aims[0].row if aims else -1
 
-    def _choose(self, found: Sightings, owners: IntArray) -> None:
+    def _choose(self, found: Sightings, owners: IntArray, now: float) -> None:
         """Somebody chooses the target, by the number that it truly bears now."""
         for row in np.flatnonzero(owners == self.whom).tolist():
             if found.confirmed[row] and found.persons[row]:
                 number, timeout_s = str(found.persons[row]), self._settings.lost_timeout_s
                 self.target.configure(TargetConfig('id', number, timeout_s))
                 self.target.release()
-                self._asked_s = None
+                self._asked_s, self._chose_s = None, now
                 self.score.chosen += 1
                 return
 

@@ -73,6 +73,7 @@ class Live:
         self._aimed: int | None = None
         self._aims_s: float | None = None  # since when the box of the newest pose is looked for
         self._asked_s: float | None = 0.0
+        self._chose_s = 0.0
         self._told_ns = 0
         self._place: DoubleArray | None = None
         self.sent = 0
@@ -176,6 +177,10 @@ class Live:
         if driven.state.startswith('released') and self._asked_s is None:
             self.score.released += 1
             self._asked_s = now + ASKED_S
+        elif driven.state == 'searching' and self.score.chosen:
+            self._asked_s = self._chose_s + ASKED_S
+        elif driven.state.startswith(('locked', 'lost', 'doubt')):
+            self._asked_s = None
         heard, driven.sightings = driven.sightings, []
         for found in heard:
             known = self._shots.get((found.camera, found.stamp_ns))
@@ -183,7 +188,7 @@ class Live:
                 continue
             shot, boxes, owners = known
             if self._asked_s is not None and now >= self._asked_s:
-                self._choose(driven, found, _owners(found.boxes, boxes, owners))
+                self._choose(driven, found, _owners(found.boxes, boxes, owners), now)
             if self._show is not None:
                 self._show(self, self._scene(driven, shot, found))
 
@@ -200,12 +205,12 @@ class Live:
         if now - self._aims_s > AIM_S:
             self._aimed, self._aims_s = -1, None
 
-    def _choose(self, driven: Driven, found: Sightings, owners: IntArray) -> None:
+    def _choose(self, driven: Driven, found: Sightings, owners: IntArray, now: float) -> None:
         """Somebody chooses the target, by the number that it truly bears now."""
         for row in np.flatnonzero(owners == self.whom).tolist():
             if found.confirmed[row] and found.persons[row]:
                 driven.choose(int(found.persons[row]))
-                driven.state, self._asked_s = '', None
+                driven.state, self._asked_s, self._chose_s = '', None, now
                 self.score.chosen += 1
                 return
 
