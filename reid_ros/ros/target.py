@@ -225,8 +225,11 @@ class TargetTopics:
                 if stamp_ns > looks[last].sightings.stamp_ns:
                     told[look.frame] = aim.image
         if not told:
-            if all(look.places is None for look in (looks[aim.image] for aim in aims)):
-                self._publish_before_camera(aims[0], glances[aims[0].image])
+            if all(looks[aim.image].places is None for aim in aims):
+                # Whoever follows takes an optical frame for that of the robot's own camera.
+                own = [aim for aim in aims if looks[aim.image].asked]
+                if own:
+                    self._publish_before_camera(own[0], glances[own[0].image])
             return
         wanted = self._config.target_frame
         frame = wanted if wanted in told else sorted(told)[0]

@@ -138,6 +138,17 @@ def test_without_a_standpoint_the_target_is_placed_before_the_camera(ros, play):
     assert pose[0].pose.position.z == pytest.approx(5.0)
 
 
+def test_beside_a_robots_camera_nobody_is_placed_before_one_whose_pose_is_not_known(ros):
+    play = Play(ros, cameras={'b': CameraConfig(), 'c': CameraConfig(mount=LEVEL)})
+    pose = heard(ros, PoseStamped, '/reid/target/pose')
+    roi = heard(ros, RegionOfInterest, '/b/target_roi')
+    play(sightings('b', (3, 7, BOX), stamp_ns=2 * S))
+    play(sightings('c', (3, 7, BOX), stamp_ns=2 * S + S // 10))
+    play(sightings('c', (3, 7, BOX), stamp_ns=2 * S + 4 * S // 10))
+    ros.spin_until(lambda: pose and roi)
+    assert pose[0].header.frame_id == 'c_optical'
+
+
 def test_two_cameras_are_fused_and_hand_the_target_over(ros, play):
     """Camera b is on a robot 10 m ahead that looks back; its odometry is that of the map."""
     pose = heard(ros, PoseStamped, '/reid/target/pose')
