@@ -82,6 +82,8 @@ def test_the_nodes_follow_somebody_in_real_time():
     assert live.sent > 20
     assert score.chosen >= 1
     assert score.locked > 0.0
-    assert score.right > 2 * score.wrong  # how often is measured: docs/results/follow.json
+    assert score.right > 2 * score.wrong
+    if live.sent > 180:  # of 225; a machine that takes fewer images has not the time to follow
+        assert score.wrong <= 0.1 * score.locked + 0.5
     assert np.isfinite(score.error_m)
     assert score.driven_m > 0.0
