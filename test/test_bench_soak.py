@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 
 from reid_ros.bench.soak import trend, trends
+from reid_ros.bench.soak_cameras import Judge
+from reid_ros.types import Sightings
+from reid_ros.world.values import Truth
 
 
 def wandering(n, draw, share=0.6):
@@ -36,3 +39,36 @@ def test_growth_in_the_warm_up_does_not_count():
     ]
     assert trends(samples)['own_mb'].high == pytest.approx(0.0, abs=1e-6)
     assert trends(samples[:8]) == {}
+
+
+def test_who_was_taken_for_whom_is_told():
+    boxes = np.array([[0, 0, 10, 20], [50, 0, 60, 20]], np.float32)
+    ones, numbers = np.ones(2, np.float32), np.array([1, 2], np.uint32)
+    truth = Truth(
+        numbers, boxes, ones, np.zeros((2, 3)), ones, np.zeros(2, np.uint8),
+        np.zeros((40, 80), np.uint8),
+    )  # fmt: skip
+    judge, yes, nobody = Judge(['a']), np.ones(2, bool), np.zeros(2, np.uint32)
+    for stamp in range(10):
+        said = np.array([7, 7] if stamp == 4 else [7, 8], np.uint32)
+        judge.send('a', stamp + 1, truth)
+        judge.hear(
+            Sightings(
+                'a',
+                stamp + 1,
+                stamp,
+                boxes,
+                ones,
+                numbers,
+                said,
+                ones,
+                yes,
+                ~yes,
+                nobody,
+                0 * ones,
+            ),
+            stamp + 1,
+        )
+    result = judge.result()
+    assert result['rows_with_a_wrong_person'] == 1
+    assert result['mistaken'] == [{'person': 2, 'taken_for': 1, 'rows': 1, 'numbers': 1}]

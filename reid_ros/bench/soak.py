@@ -204,6 +204,11 @@ def _summary(result: Mapping[str, Any]) -> str:
         f'{result["longest_wait_s"]:.2f} s',
         f'{result["rows_with_a_person"]} sightings with a person, '
         f"{result['rows_with_a_wrong_person']} of them with another one's number",
+        *(
+            f'person {one["person"]} was taken for {one["taken_for"]} in {one["rows"]} of them, '
+            f'under {one["numbers"]} numbers'
+            for one in result['mistaken']
+        ),
     ]
     found = result['trends']
     for kind, unit, scale in (('own_mb', 'kB', 1e3), ('threads', '', 1.0), ('files', '', 1.0)):

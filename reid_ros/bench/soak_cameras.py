@@ -28,6 +28,8 @@ SEED = 7
 KNOWN_IOU = 0.5
 LEAST_VISIBLE = 0.3
 """Of a person, for the number that is said of them to count."""
+PAIRS = 5
+"""So many pairs of people who were mistaken are told."""
 REMEMBERED = 600
 """Images of a camera that may still be spoken of: 20 s at 30 Hz."""
 
@@ -108,7 +110,21 @@ class Judge:
             'rows_with_a_person': decided,
             'rows_with_a_wrong_person': decided - right,
             'numbers_given': len(self._said),
+            'mistaken': self._mistaken(),
         }
+
+    def _mistaken(self) -> list[dict[str, int]]:
+        """Who was taken for whom, most often first: rows, and how many numbers it happened to."""
+        rows: Counter[tuple[int, int]] = Counter()
+        numbers: Counter[tuple[int, int]] = Counter()
+        for said in self._said.values():
+            (owner, _), *others = said.most_common()
+            rows.update({(other, owner): count for other, count in others})
+            numbers.update((other, owner) for other, _ in others)
+        return [
+            {'person': who, 'taken_for': whom, 'rows': count, 'numbers': numbers[who, whom]}
+            for (who, whom), count in rows.most_common(PAIRS)
+        ]
 
 
 def _tell(values: Mapping[str, Any]) -> None:
