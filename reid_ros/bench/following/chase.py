@@ -82,6 +82,38 @@ class Scene:
     state: str
 
 
+class Asking:
+    """When somebody chooses the target: at the start, and again where a choice came to nothing.
+
+    Args:
+        score: counts the choices, and those that ended by themselves.
+    """
+
+    def __init__(self, score: Score) -> None:
+        self._score = score
+        self._due_s: float | None = 0.0
+        self._chose_s = 0.0
+
+    def due(self, now: float) -> bool:
+        """Whether it is time to choose."""
+        return self._due_s is not None and now >= self._due_s
+
+    def chose(self, now: float) -> None:
+        """Somebody has chosen."""
+        self._due_s, self._chose_s = None, now
+        self._score.chosen += 1
+
+    def hear(self, state: str, now: float) -> None:
+        """Take in the target's state."""
+        if state.startswith('released') and self._due_s is None:
+            self._score.released += 1
+            self._due_s = now + ASKED_S
+        elif state == 'searching' and self._score.chosen:
+            self._due_s = self._chose_s + ASKED_S
+        elif state.startswith(('locked', 'lost', 'doubt')):
+            self._due_s = None
+
+
 class Chase:
     """One run.
 
@@ -120,6 +152,7 @@ class Chase:
         self._choice = self.target.choice
         self._follower = Follower(drive or FollowConfig())
         self.score = Score(world.seed)
+        self._asking = Asking(self.score)
         rng = generator(world.split, 'chase', 'robot', world.seed)
         self.robot = Robot(world.floor, waiting(world.floor), rng)
         self._judge = Judge(self.score, self.whom, self._follower.config.keep_m)
@@ -127,8 +160,6 @@ class Chase:
         self._aimed: int | None = None  # who truly is in the box aimed at last
         self._place: tuple[float, DoubleArray] | None = None
         self._spread = 0.0
-        self._asked_s: float | None = 0.0
-        self._chose_s = 0.0
 
     @property
     def place(self) -> DoubleArray | None:
@@ -204,7 +235,7 @@ class Chase:
         self._statures.note(found.stamp_ns, found.persons, spots.tall, found.boxes)
         away = np.linalg.norm((spots.positions - view.pose.position)[:, :2], axis=1)
         look = Look(found, away, spots, MAP, camera.moving)
-        if self._asked_s is not None and now >= self._asked_s:
+        if self._asking.due(now):
             self._choose(found, owners, now)
         aims = self.target.step([look], events, {}, now)
         if self.target.choice != self._choice:
@@ -219,13 +250,7 @@ class Chase:
                 if estimate is not None:
                     self._place = (now, estimate.position)
                     self._spread = float(np.sqrt(np.linalg.eigvalsh(estimate.spread)[-1]))
-        if self.target.state == 'released' and self._asked_s is None:
-            self.score.released += 1
-            self._asked_s = now + ASKED_S
-        elif self.target.state == 'searching':
-            self._asked_s = self._chose_s + ASKED_S
-        elif self.target.person and self.target.state != 'released':
-            self._asked_s = None
+        self._asking.hear(self.target.state, now)
         return aims[0].row if aims else -1
 
     def _choose(self, found: Sightings, owners: IntArray, now: float) -> None:
@@ -235,8 +260,7 @@ class Chase:
                 number, timeout_s = str(found.persons[row]), self._settings.lost_timeout_s
                 self.target.configure(TargetConfig('id', number, timeout_s))
                 self.target.release()
-                self._asked_s, self._chose_s = None, now
-                self.score.chosen += 1
+                self._asking.chose(now)
                 return
 
     # -- driving ---------------------------------------------------------------------------------

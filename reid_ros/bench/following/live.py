@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reid_ros.bench.following.chase import ASKED_S, MAP, Scene, quarry
+from reid_ros.bench.following.chase import MAP, Asking, Scene, quarry
 from reid_ros.bench.following.robot import STEP_S, Robot, waiting
 from reid_ros.bench.following.score import Claim, Judge, Score
 from reid_ros.bench.node import applied, domain, environment
@@ -62,6 +62,7 @@ class Live:
         self.world, self.whom = world, quarry(world)
         self._show = show
         self.score = Score(world.seed)
+        self._asking = Asking(self.score)
         rng = generator(world.split, 'chase', 'robot', world.seed)
         self.robot = Robot(world.floor, waiting(world.floor), rng)
         period = 1 / min(camera.rate_hz for camera in world.cameras)
@@ -72,8 +73,6 @@ class Live:
         self._shots = OrderedDict()
         self._aimed: int | None = None
         self._aims_s: float | None = None  # since when the box of the newest pose is looked for
-        self._asked_s: float | None = 0.0
-        self._chose_s = 0.0
         self._told_ns = 0
         self._place: DoubleArray | None = None
         self.sent = 0
@@ -174,20 +173,14 @@ class Live:
             self._place, self._told_ns = driven.place
             self._aims_s = now
         self._aim(driven, now)
-        if driven.state.startswith('released') and self._asked_s is None:
-            self.score.released += 1
-            self._asked_s = now + ASKED_S
-        elif driven.state == 'searching' and self.score.chosen:
-            self._asked_s = self._chose_s + ASKED_S
-        elif driven.state.startswith(('locked', 'lost', 'doubt')):
-            self._asked_s = None
+        self._asking.hear(driven.state, now)
         heard, driven.sightings = driven.sightings, []
         for found in heard:
             known = self._shots.get((found.camera, found.stamp_ns))
             if known is None:
                 continue
             shot, boxes, owners = known
-            if self._asked_s is not None and now >= self._asked_s:
+            if self._asking.due(now):
                 self._choose(driven, found, _owners(found.boxes, boxes, owners), now)
             if self._show is not None:
                 self._show(self, self._scene(driven, shot, found))
@@ -197,9 +190,11 @@ class Live:
         if self._aims_s is None:
             return
         for (camera, stamp), (shot, boxes, owners) in self._shots.items():
+            if stamp != self._told_ns:
+                continue
             height, width = shot.frame.image.shape[:2]
             for box, owner in zip(boxes, owners.tolist()):
-                if stamp == self._told_ns and inside(box, width, height) in driven.rois[camera]:
+                if inside(box, width, height) in driven.rois[camera]:
                     self._aimed, self._aims_s = owner, None
                     return
         if now - self._aims_s > AIM_S:
@@ -210,8 +205,8 @@ class Live:
         for row in np.flatnonzero(owners == self.whom).tolist():
             if found.confirmed[row] and found.persons[row]:
                 driven.choose(int(found.persons[row]))
-                driven.state, self._asked_s, self._chose_s = '', None, now
-                self.score.chosen += 1
+                driven.state = ''
+                self._asking.chose(now)
                 return
 
     def _scene(self, driven: Driven, shot: Shot, found: Sightings) -> Scene:
