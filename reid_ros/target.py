@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from reid_ros.claim import Claim, overrule, two_places
 from reid_ros.config import TargetConfig
 from reid_ros.ground import Places
 from reid_ros.standing import Standings
@@ -31,8 +32,6 @@ PENDING_NS = NS
 """How long a camera is waited for that showed the target, when its number was merged."""
 AT_ONCE_NS = 250_000_000
 """Two sightings this close in time are at once."""
-REACH_M, REACH_MPS, SIGMAS = 1.0, 4.0, 3.0
-"""How far somebody can be from where they were: errors that no covariance tells, and a run."""
 INSISTS_NS = 5 * NS
 """A number that a track out of reach bears for so long, and no other track, is right after all:
 where the target was before was wrong."""
@@ -72,40 +71,6 @@ class Aim:
 
     image: int
     row: int
-
-
-@dataclass(slots=True)
-class _Claim:
-    """A track that bears the target's number.
-
-    Attributes:
-        since_ns, seen_ns: first and last time, without a break.
-        spot, frame: x y on the ground when it was last seen there, metres; None = not known.
-        spread: standard deviation of the spot, metres.
-        near, far: how many of its first places were in reach of the target, and how many not.
-        trusted: whether it is believed to be the target; else it is too young, or elsewhere.
-        denied: whether another camera shows the target elsewhere and somebody else here.
-        other: whether it was elsewhere while the target was surely seen: it is somebody else.
-    """
-
-    since_ns: int
-    seen_ns: int
-    spot: DoubleArray | None = None
-    spread: float = 0.0
-    frame: str = ''
-    near: int = 0
-    far: int = 0
-    trusted: bool = False
-    denied: bool = False
-    other: bool = False
-
-    def apart(self, other: _Claim, elapsed_s: float) -> bool | None:
-        """Whether nobody can have gone from one to the other; None where that is not known."""
-        if self.spot is None or other.spot is None or self.frame != other.frame:
-            return None
-        away = float(np.linalg.norm(self.spot - other.spot))
-        slack = REACH_M + SIGMAS * float(np.hypot(self.spread, other.spread))
-        return away > slack + REACH_MPS * elapsed_s
 
 
 class Target:
@@ -198,8 +163,8 @@ class Target:
         self._seen_s: float | None = None  # of the last sure sighting, by the caller's clock
         self._sure_ns: int | None = None  # stamp of the same
         self._held_ns = 0  # how long it was surely seen since it was chosen
-        self._claims: dict[Key, _Claim] = {}
-        self._followed: dict[Key, _Claim] = {}  # what surely was the target a moment ago
+        self._claims: dict[Key, Claim] = {}
+        self._followed: dict[Key, Claim] = {}  # what surely was the target a moment ago
         self._pending: tuple[int, int] | None = None  # a number to take over, and until when
         self._standings = Standings()
 
@@ -254,7 +219,7 @@ class Target:
             self._standings.note(look.sightings, look.places, look.frame)
         if not self.person or self._pending is not None:
             return []
-        borne: list[tuple[Aim, Key, _Claim]] = []
+        borne: list[tuple[Aim, Key, Claim]] = []
         denied: set[Key] = set()
         index = {id(look): image for image, look in enumerate(looks)}
         for key, look, row in _rows(looks):
@@ -266,21 +231,22 @@ class Target:
             elif sure(found)[row] and found.persons[row] == self.person:
                 borne.append((Aim(index[id(look)], row), key, self._claim(key, look, row)))
         aims = []
+        overrule(self._recent(), self._now_ns)
         for aim, key, claim in borne:
-            if self._believed(claim, denied) and not claim.denied:
+            if self._believed(claim, denied) and not claim.disputed:
                 aims.append(aim)
                 self._followed[key] = dataclasses.replace(claim)
-        if self._two_places():
+        if two_places(self._recent(), self._now_ns):
             return []
         return aims if self.person else []
 
-    def _claim(self, key: Key, look: Look, row: int) -> _Claim:
+    def _claim(self, key: Key, look: Look, row: int) -> Claim:
         """What is known of a track that bears the number."""
         stamp_ns = look.sightings.stamp_ns
         claim = self._claims.get(key)
         if claim is None or not 0 <= stamp_ns - claim.seen_ns <= NS:
-            claim = self._claims[key] = _Claim(stamp_ns, stamp_ns)
-        claim.seen_ns = stamp_ns
+            claim = self._claims[key] = Claim(stamp_ns, stamp_ns)
+        claim.seen_ns, claim.own = stamp_ns, look.asked
         if look.places is not None and look.places.sure[row]:
             claim.spot = look.places.positions[row, :2]
             claim.spread = float(np.sqrt(np.trace(look.places.covariances[row, :2, :2])))
@@ -293,7 +259,7 @@ class Target:
                 claim.far += away is True
         return claim
 
-    def _believed(self, claim: _Claim, denied: set[Key]) -> bool:
+    def _believed(self, claim: Claim, denied: set[Key]) -> bool:
         """Whether a track that bears the number is the target."""
         claim.other = claim.other or (not claim.trusted and self._besides(claim))
         if not self.person or claim.trusted or claim.other:
@@ -309,24 +275,19 @@ class Target:
             claim.trusted = claim.near >= claim.far
         return claim.trusted
 
-    def _last(self) -> _Claim | None:
+    def _last(self) -> Claim | None:
         """The track that was the target last, as it was then."""
         return max(self._followed.values(), key=lambda body: body.seen_ns, default=None)
 
-    def _besides(self, claim: _Claim) -> bool:
+    def _besides(self, claim: Claim) -> bool:
         """Whether the target was seen since this track bears its number, where that cannot be."""
         sure = [c for c in self._claims.values() if c.trusted and c.seen_ns > claim.since_ns]
         ages = [self._age(one.seen_ns) for one in sure]
         return any(claim.apart(c, age / NS) for c, age in zip(sure, ages) if age < AT_ONCE_NS)
 
-    def _two_places(self) -> bool:
-        """Whether the number is borne in two places at once."""
-        seen = [c for c in self._claims.values() if self._age(c.seen_ns) < AT_ONCE_NS]
-        return any(
-            one.apart(other, self._age(min(one.seen_ns, other.seen_ns)) / NS)
-            for i, one in enumerate(seen)
-            for other in seen[i + 1 :]
-        )
+    def _recent(self) -> list[Claim]:
+        """The tracks that bear the number now."""
+        return [c for c in self._claims.values() if self._age(c.seen_ns) < AT_ONCE_NS]
 
     def _age(self, stamp_ns: int) -> int:
         return abs(self._now_ns - stamp_ns)
@@ -346,14 +307,14 @@ class Target:
                 if body is last or self._age(body.seen_ns) <= PENDING_NS
             }
             return
-        recent = [c for c in self._claims.values() if self._age(c.seen_ns) < AT_ONCE_NS]
+        recent = self._recent()
         if self._pending is not None:
             self.state, self.reason = 'doubt', f'merged with person {self._pending[0]}'
-        elif self._two_places():
+        elif two_places(recent, self._now_ns):
             self.state, self.reason = 'doubt', 'seen in two places at once'
         elif recent and not any(claim.trusted for claim in recent):
             self.state, self.reason = 'doubt', 'another track bears the number'
-        elif recent and all(claim.denied for claim in recent if claim.trusted):
+        elif recent and all(claim.disputed for claim in recent if claim.trusted):
             self.state, self.reason = 'doubt', 'cameras disagree on who it is'
         elif self._sure_ns is None:
             self.state, self.reason = 'searching', ''

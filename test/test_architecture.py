@@ -26,7 +26,8 @@ ROOMS = {
     'stature': ('boxes', 'types'),
     # The one person whom a robot follows: who it is, where, and how fast to drive.
     'standing': ('ground', 'types'),
-    'target': ('config', 'ground', 'standing', 'types'),
+    'claim': ('types',),
+    'target': ('claim', 'config', 'ground', 'standing', 'types'),
     'whereabouts': ('ground', 'lens', 'types'),
     'follow': ('config',),
     'ego': ('lens', 'types'),

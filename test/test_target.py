@@ -311,6 +311,39 @@ def test_a_track_that_was_seen_elsewhere_at_the_same_time_is_never_the_target():
     assert len(scene.watch(1.0, 'a', (2, 5, NEAR, (2.0, 1.0)))) == 1
 
 
+def test_where_the_robots_own_camera_sees_the_target_elsewhere_it_is_right():
+    """Far away a camera's track went over to a look-alike; the robot stands before the target."""
+    scene = Scene()
+    mine = ('robot', [(1, 5, NEAR, (2.0, 0.0))], {})
+    far = {'asked': False}
+    for _ in range(20):
+        assert len(scene.moment(mine, ('wall', [(4, 5, NEAR, (2.2, 0.1))], far))) == 2
+    for _ in range(10):
+        aims = scene.moment(mine, ('wall', [(4, 5, NEAR, (9.0, 4.0))], far))
+        assert [(aim.image, aim.row) for aim in aims] == [(0, 0)]
+    # Out of the robot's sight the track is still somebody else's ...
+    for _ in range(10):
+        assert scene.moment(('robot', [], {}), ('wall', [(4, 5, NEAR, (9.0, 4.0))], far)) == []
+    assert (scene.locked, scene.target.reason) == (False, 'cameras disagree on who it is')
+    # ... until both cameras see the target in one place.
+    here = ('robot', [(1, 5, NEAR, (2.0, 0.0))], {}), ('wall', [(4, 5, NEAR, (2.1, 0.1))], far)
+    for _ in range(10):
+        aims = scene.moment(*here)
+    assert len(aims) == 2
+
+
+def test_fixed_cameras_that_disagree_leave_the_target_in_doubt():
+    scene = Scene(mode='id', person='5')
+    near, far = (2.0, 0.0), (9.0, 4.0)
+    fixed = {'asked': False}
+    for _ in range(20):
+        rows = [('wall', [(1, 5, NEAR, near)], fixed), ('door', [(4, 5, NEAR, near)], fixed)]
+        assert len(scene.moment(*rows)) == 2
+    rows[1] = ('door', [(4, 5, NEAR, far)], fixed)
+    assert scene.moment(*rows) == []
+    assert (scene.locked, scene.target.state) == (False, 'doubt')
+
+
 def test_a_number_in_one_place_of_two_cameras_is_one_target():
     scene = Scene()
     for _ in range(5):

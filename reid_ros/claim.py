@@ -1,0 +1,96 @@
+"""Tracks that bear the target's number, and whether all of them can be one body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from reid_ros.types import DoubleArray
+
+NS = 1_000_000_000
+REACH_M, REACH_MPS, SIGMAS = 1.0, 4.0, 3.0
+"""How far somebody can be from where they were: errors that no covariance tells, and a run."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A track that bears the target's number.
+
+    Attributes:
+        since_ns, seen_ns: first and last time, without a break.
+        spot, frame: x y on the ground when it was last seen there, metres; None = not known.
+        spread: standard deviation of the spot, metres.
+        near, far: how many of its first places were in reach of the target, and how many not.
+        trusted: whether it is believed to be the target; else it is too young, or elsewhere.
+        denied: whether another camera shows the target elsewhere and somebody else here.
+        other: whether it was elsewhere while the target was surely seen: it is somebody else.
+        own: whether the camera rides on the robot.
+        overruled: whether the robot's own camera saw the target elsewhere when both last saw it.
+    """
+
+    since_ns: int
+    seen_ns: int
+    spot: DoubleArray | None = None
+    spread: float = 0.0
+    frame: str = ''
+    near: int = 0
+    far: int = 0
+    trusted: bool = False
+    denied: bool = False
+    other: bool = False
+    own: bool = False
+    overruled: bool = False
+
+    def apart(self, other: Claim, elapsed_s: float) -> bool | None:
+        """Whether nobody can have gone from one to the other; None where that is not known."""
+        if self.spot is None or other.spot is None or self.frame != other.frame:
+            return None
+        away = float(np.linalg.norm(self.spot - other.spot))
+        slack = REACH_M + SIGMAS * float(np.hypot(self.spread, other.spread))
+        return away > slack + REACH_MPS * elapsed_s
+
+    @property
+    def disputed(self) -> bool:
+        """Whether another camera knows better."""
+        return self.denied or self.overruled
+
+
+def overrule(claims: Sequence[Claim], now_ns: int) -> None:
+    """Where a number is borne in two places the robot's own camera is right: it is the nearest.
+
+    Two who are alike and cross are exchanged by a camera far away, and neither their looks nor the
+    tracks tell which of two cameras that was. A camera that is overruled stays so until it places
+    the target where the robot's does.
+
+    Args:
+        claims: of now.
+        now_ns: the moment.
+    """
+    mine = [claim for claim in claims if claim.own and claim.trusted]
+    for claim in claims:
+        if not claim.own:
+            told = [claim.apart(one, _elapsed_s(claim, one, now_ns)) for one in mine]
+            known = [apart for apart in told if apart is not None]
+            if known:
+                claim.overruled = all(known)
+
+
+def two_places(claims: Sequence[Claim], now_ns: int) -> bool:
+    """Whether the number is borne in two places at once.
+
+    Args:
+        claims: of now.
+        now_ns: the moment.
+    """
+    seen = [claim for claim in claims if not claim.overruled]
+    return any(
+        one.apart(other, _elapsed_s(one, other, now_ns))
+        for i, one in enumerate(seen)
+        for other in seen[i + 1 :]
+    )
+
+
+def _elapsed_s(one: Claim, other: Claim, now_ns: int) -> float:
+    return abs(now_ns - min(one.seen_ns, other.seen_ns)) / NS
