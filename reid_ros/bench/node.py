@@ -15,7 +15,8 @@ from typing import IO, Any
 from reid_ros.config import config_dir
 from reid_ros.types import ReidError
 
-PROFILES = 'FASTRTPS_DEFAULT_PROFILES_FILE'
+# Until Jazzy, and from Kilted on.
+PROFILES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
 # glibc gives an image's memory back and asks for it again, image by image, unless told not to.
 ALLOCATOR = {'MALLOC_MMAP_THRESHOLD_': '67108864', 'MALLOC_TRIM_THRESHOLD_': '268435456'}
 # How camera drivers are found in the field: tuned as `doctor` says, and as they come.
@@ -31,11 +32,10 @@ def environment(domain: int, *, tuned: bool) -> dict[str, str]:
     """The environment of a process in a ROS domain of our own."""
     result = {**os.environ, 'ROS_DOMAIN_ID': str(domain), **ALLOCATOR}
     result.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    if tuned:
-        result[PROFILES] = str(config_dir() / 'fastdds.xml')
-    else:
-        result.pop(PROFILES, None)
-        result.pop('FASTDDS_DEFAULT_PROFILES_FILE', None)
+    for name in PROFILES:
+        result.pop(name, None)
+        if tuned:
+            result[name] = str(config_dir() / 'fastdds.xml')
     return result
 
 
@@ -43,6 +43,7 @@ def environment(domain: int, *, tuned: bool) -> dict[str, str]:
 def applied(wanted: Mapping[str, str]) -> Iterator[None]:
     """This process with such an environment: Fast DDS reads it when a node is made."""
     before = dict(os.environ)
+    os.environ.clear()
     os.environ.update(wanted)
     try:
         yield

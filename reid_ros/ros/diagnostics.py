@@ -26,12 +26,14 @@ OVERRUN_HINT = (
 )
 LOST_HINT = (
     'images are lost on the way: the segment of the *publisher* counts; start the camera driver '
-    'with FASTRTPS_DEFAULT_PROFILES_FILE set to config/fastdds.xml, or let it publish reliably'
+    'with FASTRTPS_DEFAULT_PROFILES_FILE (from Kilted on FASTDDS_...) set to config/fastdds.xml; '
+    'publishing reliably instead brings what was lost, but up to seconds late'
 )
 LATE_HINT = (
     'images arrive {:.0f} ms after their stamp, too late to be used: what does not fit into the '
     'segment of the *publisher* is sent again seconds later; start the camera driver with '
-    'FASTRTPS_DEFAULT_PROFILES_FILE set to config/fastdds.xml, or set transport: compressed'
+    'FASTRTPS_DEFAULT_PROFILES_FILE (from Kilted on FASTDDS_...) set to config/fastdds.xml, or '
+    'set transport: compressed'
 )
 OLD_HINT = (
     'images arrive {:.0f} s after their stamp: synchronise the clocks of the hosts, or play the '

@@ -10,6 +10,7 @@ import warnings
 
 import pytest
 
+from reid_ros.bench.node import PROFILES
 from reid_ros.config import config_dir
 
 collect_ignore_glob = []
@@ -81,10 +82,10 @@ class Ros:
     def process(self, *arguments, tuned=True, **environment):
         """A Python process in this test's domain."""
         env = {**os.environ, 'ROS_DOMAIN_ID': str(self.domain), **environment}
-        if tuned:
-            env['FASTRTPS_DEFAULT_PROFILES_FILE'] = str(config_dir() / 'fastdds.xml')
-        else:
-            env.pop('FASTRTPS_DEFAULT_PROFILES_FILE', None)
+        for name in PROFILES:
+            env.pop(name, None)
+            if tuned:
+                env[name] = str(config_dir() / 'fastdds.xml')
         process = subprocess.Popen(
             [sys.executable, *arguments],
             env=env,

@@ -12,6 +12,7 @@ import pytest
 from machine import WHOLE
 from machines import S, said, seen, settings
 
+from reid_ros.bench.node import PROFILES
 from reid_ros.pipeline import Pipeline
 
 HERE = Path(__file__).parent
@@ -57,7 +58,8 @@ class Cable:
             'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4',
             'PYTHONPATH': os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])]),
         }
-        env.pop('FASTRTPS_DEFAULT_PROFILES_FILE', None)
+        for name in PROFILES:
+            env.pop(name, None)
         env.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
         command = [sys.executable, str(HERE / 'machine.py'), role, *map(str, arguments)]
         process = subprocess.Popen(
