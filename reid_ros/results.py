@@ -98,5 +98,31 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
         raise ReidError(f'cannot write results to {path}: {error}') from error
 
 
+def others(
+    path: str | Path, keys: Sequence[str], values: Sequence[Sequence[Any]]
+) -> list[dict[str, Any]]:
+    """The rows of a file that another run wrote, but those that are measured anew.
+
+    Args:
+        path: of a file of `write`; where there is none, there are no rows.
+        keys: what makes a row the same one: its values of these.
+        values: of the rows that are measured anew.
+
+    Raises:
+        ReidError: the file cannot be read, or is no table of results.
+    """
+    path, anew = Path(path), {tuple(one) for one in values}
+    try:
+        rows = json.loads(path.read_text(encoding='utf-8'))['rows']
+        return [row for row in rows if tuple(row[key] for key in keys) not in anew]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ReidError(
+            f'{path} is no table of results to add to: {type(error).__name__} {error}; '
+            'write to another file'
+        ) from error
+
+
 def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)

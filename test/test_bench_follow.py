@@ -52,6 +52,24 @@ def test_the_command_prints_a_row_and_writes_it(tmp_path, capsys):
     content = json.loads(out.read_text(encoding='utf-8'))
     assert content['command'].endswith('--seconds 3 --split validation --rate 5 --seeds 3')
     assert content['rows'][0]['total'] > 0
+    # Another run adds its rows, and replaces its own.
+    arguments[1] = '2'
+    for _ in range(2):
+        assert main(['bench', 'follow', *arguments, '--out', str(out)]) == 0
+    rows = json.loads(out.read_text(encoding='utf-8'))['rows']
+    assert [(row['mode'], row['seed']) for row in rows] == [('wire', 2), ('wire', 3)]
+    assert [row['command'].split()[-1] for row in rows] == ['2', '3']
+
+
+@pytest.mark.parametrize('text', ['', '{}', '[]', '{"rows": [{"seed": 1}]}', '{"rows": 5}'])
+def test_a_file_that_is_no_table_is_refused_before_anything_is_measured(text, tmp_path, capsys):
+    out = tmp_path / 'notes.json'
+    out.write_text(text, encoding='utf-8')
+    assert main(['bench', 'follow', '--seconds', '3', '--out', str(out)]) == 2
+    captured = capsys.readouterr()
+    assert 'no table of results' in captured.err
+    assert captured.out == ''
+    assert out.read_text(encoding='utf-8') == text
 
 
 @pytest.mark.slow

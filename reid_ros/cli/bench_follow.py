@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,7 @@ time in which the box aimed at was somebody else's. returns: times the target ca
 second or more out of sight, and how many of them were locked within 3 s. pushed: least distance
 to the target at which the robot drove forward; nearest: least distance at all.
 """
+_MODES = ('wire', 'pictures', 'live')
 _HEAD = (
     '    mode  seed  visible s  locked %  wrong %  returns in time  longest s  released  '
     'pushed m  nearest m  error m'
@@ -60,7 +62,9 @@ def add(parts: Any) -> None:
     part.add_argument(
         '--video', metavar='FILE.mp4', help='what the robot saw and a map, of the first seed'
     )
-    part.add_argument('--out', metavar='FILE', help='JSON file for the rows')
+    part.add_argument(
+        '--out', metavar='FILE', help='JSON file for the rows; of others it keeps those it has'
+    )
     part.add_argument('--json', action='store_true')
     part.add_argument('--quiet', action='store_true', help='show no progress')
     part.set_defaults(call=_follow)
@@ -73,18 +77,27 @@ def _follow(args: argparse.Namespace) -> int:
     results.commit()
     mode = 'live' if args.live else 'pictures' if args.pictures else 'wire'
     rate = args.rate or (5.0 if args.live else 10.0)
-    rows = []
+    rows: list[dict[str, Any]] = []
+    kept: list[dict[str, Any]] = []
+    if args.out:
+        kept = results.others(args.out, ('mode', 'seed'), [(mode, seed) for seed in args.seeds])
     if not args.json:
         print(_HEAD)
     for seed in args.seeds:
         world = chase_world(seed, args.seconds, args.split, rate_hz=rate)
         began = time.process_time()
         score = _run(world, mode, args, args.video if seed == args.seeds[0] else None)
-        rows.append({'mode': mode, **score.row(), 'cpu_s': round(time.process_time() - began)})
+        row = {'mode': mode, **score.row(), 'cpu_s': round(time.process_time() - began)}
+        rows.append({**row, 'commit': results.commit(), 'command': _command(args, rate, [seed])})
         if not args.json:
             print(line(mode, score), flush=True)
         if args.out:
-            results.write(args.out, results.document(_command(args, rate), args.seeds, rows))
+            everything = sorted([*kept, *rows], key=_place)
+            seeds = sorted({int(one['seed']) for one in everything})
+            command = _command(args, rate, args.seeds)
+            if kept:
+                command = 'reid_ros bench follow: each row has its own'
+            results.write(args.out, results.document(command, seeds, everything))
     if args.json:
         print(json.dumps(rows, indent=1))
     return 0
@@ -113,11 +126,17 @@ def _run(world: LiveWorld, mode: str, args: argparse.Namespace, video: str | Non
         return score
 
 
-def _command(args: argparse.Namespace, rate: float) -> str:
+def _place(row: dict[str, Any]) -> tuple[bool, int, int]:
+    """Of a row in the table."""
+    known = row['mode'] in _MODES
+    return not known, _MODES.index(row['mode']) if known else 0, int(row['seed'])
+
+
+def _command(args: argparse.Namespace, rate: float, seeds: Sequence[int]) -> str:
     """What prints the same rows again."""
     result = f'reid_ros bench follow --seconds {args.seconds:g} --split {args.split} '
     result += '--live ' if args.live else '--pictures ' if args.pictures else ''
-    return f'{result}--rate {rate:g} --seeds {" ".join(map(str, args.seeds))}'
+    return f'{result}--rate {rate:g} --seeds {" ".join(map(str, seeds))}'
 
 
 def line(mode: str, score: Score) -> str:
