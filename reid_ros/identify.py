@@ -228,13 +228,13 @@ class Identifier:
         """Learn a vector, or count it as odd where the track may have been swapped."""
         if track.fresh is None:
             return
-        tall = track.stature
-        if tall.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_LLR:
-            number = track.person
-            for other, value in [(track, np.inf), *self.scene.met(track, stamp_ns)]:
-                if other.person == number and value > TOGETHER_LLR:
-                    self._refuse(other)
-            return
+        if track.stature.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_LLR:
+            # One body before several cameras: feet that one of them cannot see are no proof.
+            body = [track, *self._together(track, stamp_ns)]
+            if self.scene.presence.body(body) < OTHER_LLR:
+                for one in body:
+                    self._refuse(one)
+                return
         odd = bool(np.isfinite(llr)) and llr < ODD_LLR
         if odd and not track.risky:
             # Dropped frames let a tracker exchange people who never touched.
@@ -252,6 +252,11 @@ class Identifier:
         if track.fresh_quality >= LEARN_QUALITY:
             self.gallery.learn(track.person, track.fresh, track.camera, track.fresh_quality)
         self._join(track, stamp_ns)
+
+    def _together(self, track: SeenTrack, stamp_ns: int) -> list[SeenTrack]:
+        """The other tracks that show a track's person on the spot where it stands."""
+        met = self.scene.met(track, stamp_ns)
+        return [t for t, value in met if t.person == track.person and value > TOGETHER_LLR]
 
     def _refuse(self, track: SeenTrack) -> None:
         """Split off a track that is not its person, never was, and will not be."""

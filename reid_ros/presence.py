@@ -139,6 +139,13 @@ class Presence:
             result[row] = stature.llr(stature.mean([track.stature]), others)
         return result
 
+    def body(self, tracks: Sequence[SeenTrack]) -> float:
+        """Log-likelihood ratio of the stature of a body, seen by several tracks, for its person."""
+        mine = [track.stature for track in tracks]
+        known = self._statures.get(tracks[0].person, ())
+        others = stature.mean(one for one in known if not any(one is my for my in mine))
+        return stature.llr(stature.mean(mine), others)
+
     def unlike(self, number: int, columns: Mapping[int, int]) -> BoolArray:
         """(n,) True for whoever is surely taller or smaller than a person."""
         result: BoolArray = (

@@ -177,3 +177,15 @@ def test_a_look_alike_in_two_cameras_is_split_off_in_both():
     stage.wait(20)
     stage.play(6, hall=[short], yard=[short])
     assert stage.number(short) == number
+
+
+def test_a_camera_that_sees_no_feet_takes_nobody_from_the_others():
+    """One body on one spot: the yard alone takes it for smaller than it was."""
+    stage = Stage('hall', 'gate', 'yard', overlap=('hall gate', 'hall yard', 'gate yard'))
+    anna = dataclasses.replace(ANNA, spot=(2.0, 2.0), tall=1.7)
+    behind_a_table = dataclasses.replace(anna, tall=1.5)
+    number = stage.enrol(ANNA)
+    stage.play(6, hall=[anna])
+    stage.wait(20)
+    stage.play(8, hall=[anna], gate=[anna], yard=[behind_a_table])
+    assert stage.number(anna, 'hall') == stage.number(behind_a_table, 'yard') == number
