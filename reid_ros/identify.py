@@ -27,8 +27,6 @@ CONFIRM_CROPS = 5
 """Vectors behind a person before they may be confirmed."""
 ODD_LLR = -2.0
 """Evidence for its own person below which a vector is odd."""
-TOGETHER_LLR = 1.0
-"""Space-time evidence from which on two tracks show one, who is split off in both."""
 TALL = 6
 """Half seconds of stature that it takes: feet were hidden for less."""
 DOUBT_QUALITY = 0.5
@@ -230,7 +228,7 @@ class Identifier:
             return
         if track.stature.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_LLR:
             # One body before several cameras: feet that one of them cannot see are no proof.
-            body = [track, *self._together(track, stamp_ns)]
+            body = [track, *self.scene.together(track, stamp_ns)]
             if self.scene.presence.body(body) < OTHER_LLR:
                 for one in body:
                     self._refuse(one)
@@ -252,11 +250,6 @@ class Identifier:
         if track.fresh_quality >= LEARN_QUALITY:
             self.gallery.learn(track.person, track.fresh, track.camera, track.fresh_quality)
         self._join(track, stamp_ns)
-
-    def _together(self, track: SeenTrack, stamp_ns: int) -> list[SeenTrack]:
-        """The other tracks that show a track's person on the spot where it stands."""
-        met = self.scene.met(track, stamp_ns)
-        return [t for t, value in met if t.person == track.person and value > TOGETHER_LLR]
 
     def _refuse(self, track: SeenTrack) -> None:
         """Split off a track that is not its person, never was, and will not be."""

@@ -140,7 +140,7 @@ class Presence:
         return result
 
     def body(self, tracks: Sequence[SeenTrack]) -> float:
-        """Log-likelihood ratio of the stature of a body, seen by several tracks, for its person."""
+        """Log-likelihood ratio of a body's stature, by all its tracks, for their person."""
         mine = [track.stature for track in tracks]
         known = self._statures.get(tracks[0].person, ())
         others = stature.mean(one for one in known if not any(one is my for my in mine))

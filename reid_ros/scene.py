@@ -26,6 +26,8 @@ LINK_AGE_NS = 300_000_000
 """A younger track may be a second box on the same person and proves nothing."""
 BACK_SOON_S = 5.0
 """Seconds after which a person who left a camera is no likelier to be back than others."""
+TOGETHER_LLR = 1.0
+"""Space-time evidence from which on two tracks show one body."""
 ODD = 2
 """A track that looked unlike its person this often in a row no longer stands for them."""
 
@@ -252,6 +254,11 @@ class Scene:
             and other.trail
             and self._topology.overlap(other.camera, track.camera)
         ]
+
+    def together(self, track: SeenTrack, stamp_ns: int) -> list[SeenTrack]:
+        """The other tracks that show a track's person on the spot where it stands."""
+        met = self.met(track, stamp_ns)
+        return [t for t, value in met if t.person == track.person and value > TOGETHER_LLR]
 
     def _holds(self, track: SeenTrack, stamp_ns: int) -> bool:
         """True where a track shows its person right now, beyond doubt."""
