@@ -58,11 +58,11 @@ class Claim:
 
 
 def overrule(claims: Sequence[Claim], now_ns: int) -> None:
-    """Where a number is borne in two places the robot's own camera is right: it is the nearest.
+    """Where a number is borne in two places a fixed camera is not believed any more.
 
-    Two who are alike and cross are exchanged by a camera far away, and neither their looks nor the
-    tracks tell which of two cameras that was. A camera that is overruled stays so until it places
-    the target where the robot's does.
+    Two who are alike and cross are exchanged by a camera, and neither their looks nor the tracks
+    tell by which; but the robot's own camera is the nearest. A camera that is overruled stays so
+    until it places the target where the robot's does.
 
     Args:
         claims: of now.
@@ -84,11 +84,10 @@ def two_places(claims: Sequence[Claim], now_ns: int) -> bool:
         claims: of now.
         now_ns: the moment.
     """
-    seen = [claim for claim in claims if not claim.overruled]
     return any(
         one.apart(other, _elapsed_s(one, other, now_ns))
-        for i, one in enumerate(seen)
-        for other in seen[i + 1 :]
+        for i, one in enumerate(claims)
+        for other in claims[i + 1 :]
     )
 
 

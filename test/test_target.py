@@ -311,25 +311,29 @@ def test_a_track_that_was_seen_elsewhere_at_the_same_time_is_never_the_target():
     assert len(scene.watch(1.0, 'a', (2, 5, NEAR, (2.0, 1.0)))) == 1
 
 
-def test_where_the_robots_own_camera_sees_the_target_elsewhere_it_is_right():
+def test_a_fixed_camera_that_saw_the_target_elsewhere_than_the_robots_is_not_believed():
     """Far away a camera's track went over to a look-alike; the robot stands before the target."""
     scene = Scene()
-    mine = ('robot', [(1, 5, NEAR, (2.0, 0.0))], {})
-    far = {'asked': False}
+    mine, far = ('robot', [(1, 5, NEAR, (2.0, 0.0))], {}), {'asked': False}
+    beside, away = (('wall', [(4, 5, NEAR, place)], far) for place in [(2.2, 0.1), (9.0, 4.0)])
     for _ in range(20):
-        assert len(scene.moment(mine, ('wall', [(4, 5, NEAR, (2.2, 0.1))], far))) == 2
+        assert len(scene.moment(mine, beside)) == 2
+    # Nobody is followed while both show somebody ...
     for _ in range(10):
-        aims = scene.moment(mine, ('wall', [(4, 5, NEAR, (9.0, 4.0))], far))
-        assert [(aim.image, aim.row) for aim in aims] == [(0, 0)]
-    # Out of the robot's sight the track is still somebody else's ...
+        assert scene.moment(mine, away) == []
+    assert (scene.locked, scene.target.reason) == (False, 'seen in two places at once')
+    # ... and then whom the robot sees, but not whom the other camera does ...
     for _ in range(10):
-        assert scene.moment(('robot', [], {}), ('wall', [(4, 5, NEAR, (9.0, 4.0))], far)) == []
+        assert scene.moment(('robot', [], {}), away) == []
     assert (scene.locked, scene.target.reason) == (False, 'cameras disagree on who it is')
-    # ... until both cameras see the target in one place.
-    here = ('robot', [(1, 5, NEAR, (2.0, 0.0))], {}), ('wall', [(4, 5, NEAR, (2.1, 0.1))], far)
     for _ in range(10):
-        aims = scene.moment(*here)
+        aims = scene.moment(mine, ('wall', [], {}))
+    assert (len(aims), scene.locked) == (1, True)
+    # ... until both see the target in one place.
+    for _ in range(10):
+        aims = scene.moment(mine, beside)
     assert len(aims) == 2
+    assert len(scene.moment(('robot', [], {}), beside)) == 1
 
 
 def test_fixed_cameras_that_disagree_leave_the_target_in_doubt():
