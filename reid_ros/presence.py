@@ -134,9 +134,7 @@ class Presence:
         """(m, 1) log-likelihood ratio of each track's stature for the person it is taken for."""
         result = np.zeros((len(tracks), 1))
         for row, track in enumerate(tracks):
-            known = self._statures.get(track.person, ())
-            others = stature.mean(one for one in known if one is not track.stature)
-            result[row] = stature.llr(stature.mean([track.stature]), others)
+            result[row] = self.body([track])
         return result
 
     def body(self, tracks: Sequence[SeenTrack]) -> float:

@@ -98,29 +98,29 @@ def write(path: str | Path, content: Mapping[str, Any]) -> None:
         raise ReidError(f'cannot write results to {path}: {error}') from error
 
 
-def others(
-    path: str | Path, keys: Sequence[str], values: Sequence[Sequence[Any]]
-) -> list[dict[str, Any]]:
-    """The rows of a file that another run wrote, but those that are measured anew.
+def rows(path: str | Path, kinds: Mapping[str, type | tuple[type, ...]]) -> list[dict[str, Any]]:
+    """The rows of a file of `write`; none where there is no file.
 
     Args:
-        path: of a file of `write`; where there is none, there are no rows.
-        keys: what makes a row the same one: its values of these.
-        values: of the rows that are measured anew.
+        path: of the file.
+        kinds: what every row has, and of which type.
 
     Raises:
-        ReidError: the file cannot be read, or is no table of results.
+        ReidError: the file cannot be read, or is no such table.
     """
-    path, anew = Path(path), {tuple(one) for one in values}
+    path = Path(path)
     try:
-        rows = json.loads(path.read_text(encoding='utf-8'))['rows']
-        return [row for row in rows if tuple(row[key] for key in keys) not in anew]
+        found: list[dict[str, Any]] = json.loads(path.read_text(encoding='utf-8'))['rows']
+        for row in found:
+            for name, kind in kinds.items():
+                if not isinstance(row[name], kind):
+                    raise ValueError(f'{name} is {row[name]!r}')
+        return found
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ReidError(
-            f'{path} is no table of results to add to: {type(error).__name__} {error}; '
-            'write to another file'
+            f'{path} is no table of results: {type(error).__name__} {error}; name another file'
         ) from error
 
 

@@ -245,8 +245,8 @@ class Target:
         stamp_ns = look.sightings.stamp_ns
         claim = self._claims.get(key)
         if claim is None or not 0 <= stamp_ns - claim.seen_ns <= NS:
-            claim = self._claims[key] = Claim(stamp_ns, stamp_ns)
-        claim.seen_ns, claim.own = stamp_ns, look.asked
+            claim = self._claims[key] = Claim(stamp_ns, stamp_ns, own=look.asked)
+        claim.seen_ns = stamp_ns
         if look.places is not None and look.places.sure[row]:
             claim.spot = look.places.positions[row, :2]
             claim.spread = float(np.sqrt(np.trace(look.places.covariances[row, :2, :2])))

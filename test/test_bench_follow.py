@@ -61,7 +61,17 @@ def test_the_command_prints_a_row_and_writes_it(tmp_path, capsys):
     assert [row['command'].split()[-1] for row in rows] == ['2', '3']
 
 
-@pytest.mark.parametrize('text', ['', '{}', '[]', '{"rows": [{"seed": 1}]}', '{"rows": 5}'])
+@pytest.mark.parametrize(
+    'text',
+    [
+        '',
+        '{}',
+        '[]',
+        '{"rows": [{"seed": 1}]}',
+        '{"rows": 5}',
+        '{"rows": [{"mode": "wire", "seed": "x"}]}',
+    ],
+)
 def test_a_file_that_is_no_table_is_refused_before_anything_is_measured(text, tmp_path, capsys):
     out = tmp_path / 'notes.json'
     out.write_text(text, encoding='utf-8')

@@ -32,10 +32,14 @@ def environment(domain: int, *, tuned: bool) -> dict[str, str]:
     """The environment of a process in a ROS domain of our own."""
     result = {**os.environ, 'ROS_DOMAIN_ID': str(domain), **ALLOCATOR}
     result.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    for name in PROFILES:
-        result.pop(name, None)
-        if tuned:
-            result[name] = str(config_dir() / 'fastdds.xml')
+    return profiled(result, tuned=tuned)
+
+
+def profiled(env: Mapping[str, str], *, tuned: bool) -> dict[str, str]:
+    """An environment in which Fast DDS has the profile of ours, or none."""
+    result = {name: value for name, value in env.items() if name not in PROFILES}
+    if tuned:
+        result.update(dict.fromkeys(PROFILES, str(config_dir() / 'fastdds.xml')))
     return result
 
 

@@ -6,14 +6,13 @@ than reality for a network that learnt from it, and gait must be in how people m
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from reid_ros import results
 from reid_ros.bench.audits import background, looks, noise, walks
 from reid_ros.bench.audits.finding import Finding, between
 from reid_ros.bench.audits.looks import Network
@@ -106,14 +105,14 @@ def of_identity(path: Path) -> list[Finding]:
     if not path.is_file():
         return []
     try:
-        rows: list[Mapping[str, Any]] = json.loads(path.read_text(encoding='utf-8'))['rows']
-        by_name: dict[str, list[float]] = {}
-        for row in rows:
-            by_name.setdefault(row['contender'], []).append(float(row['idf1']) / 100)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        rows = results.rows(path, {'contender': str, 'idf1': (int, float)})
+    except ReidError as error:
         raise ReidError(
-            f"{path} is not what 'reid_ros bench identity --out' writes: {error!r}"
+            f"{path} is not what 'reid_ros bench identity --out' writes: {error}"
         ) from error
+    by_name: dict[str, list[float]] = {}
+    for row in rows:
+        by_name.setdefault(row['contender'], []).append(row['idf1'] / 100)
     result = []
     for audit, contender, least, most in IDENTITY:
         scores = np.array(by_name.get(contender, []))

@@ -33,7 +33,7 @@ time in which the box aimed at was somebody else's. returns: times the target ca
 second or more out of sight, and how many of them were locked within 3 s. pushed: least distance
 to the target at which the robot drove forward; nearest: least distance at all.
 """
-_MODES = ('wire', 'pictures', 'live')
+_MODES = {'wire': 0, 'pictures': 1, 'live': 2}
 _HEAD = (
     '    mode  seed  visible s  locked %  wrong %  returns in time  longest s  released  '
     'pushed m  nearest m  error m'
@@ -80,7 +80,8 @@ def _follow(args: argparse.Namespace) -> int:
     rows: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
     if args.out:
-        kept = results.others(args.out, ('mode', 'seed'), [(mode, seed) for seed in args.seeds])
+        known = results.rows(args.out, {'mode': str, 'seed': int})
+        kept = [row for row in known if row['mode'] != mode or row['seed'] not in args.seeds]
     if not args.json:
         print(_HEAD)
     for seed in args.seeds:
@@ -93,7 +94,7 @@ def _follow(args: argparse.Namespace) -> int:
             print(line(mode, score), flush=True)
         if args.out:
             everything = sorted([*kept, *rows], key=_place)
-            seeds = sorted({int(one['seed']) for one in everything})
+            seeds = sorted({one['seed'] for one in everything})
             command = _command(args, rate, args.seeds)
             if kept:
                 command = 'reid_ros bench follow: each row has its own'
@@ -126,10 +127,9 @@ def _run(world: LiveWorld, mode: str, args: argparse.Namespace, video: str | Non
         return score
 
 
-def _place(row: dict[str, Any]) -> tuple[bool, int, int]:
+def _place(row: dict[str, Any]) -> tuple[int, int]:
     """Of a row in the table."""
-    known = row['mode'] in _MODES
-    return not known, _MODES.index(row['mode']) if known else 0, int(row['seed'])
+    return _MODES.get(row['mode'], len(_MODES)), row['seed']
 
 
 def _command(args: argparse.Namespace, rate: float, seeds: Sequence[int]) -> str:

@@ -10,8 +10,7 @@ import warnings
 
 import pytest
 
-from reid_ros.bench.node import PROFILES
-from reid_ros.config import config_dir
+from reid_ros.bench.node import profiled
 
 collect_ignore_glob = []
 try:
@@ -82,13 +81,9 @@ class Ros:
     def process(self, *arguments, tuned=True, **environment):
         """A Python process in this test's domain."""
         env = {**os.environ, 'ROS_DOMAIN_ID': str(self.domain), **environment}
-        for name in PROFILES:
-            env.pop(name, None)
-            if tuned:
-                env[name] = str(config_dir() / 'fastdds.xml')
         process = subprocess.Popen(
             [sys.executable, *arguments],
-            env=env,
+            env=profiled(env, tuned=tuned),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -12,7 +12,7 @@ import pytest
 from machine import WHOLE
 from machines import S, said, seen, settings
 
-from reid_ros.bench.node import PROFILES
+from reid_ros.bench.node import profiled
 from reid_ros.pipeline import Pipeline
 
 HERE = Path(__file__).parent
@@ -58,14 +58,15 @@ class Cable:
             'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4',
             'PYTHONPATH': os.pathsep.join([str(HERE), str(HERE.parent), str(HERE.parents[1])]),
         }
-        for name in PROFILES:
-            env.pop(name, None)
         env.pop('ROS_AUTOMATIC_DISCOVERY_RANGE', None)
         command = [sys.executable, str(HERE / 'machine.py'), role, *map(str, arguments)]
         process = subprocess.Popen(
             ['ip', 'netns', 'exec', self.places[role], *command],
-            env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+            env=profiled(env, tuned=False),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         self.processes.append(process)
         return process
 
