@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -38,6 +39,7 @@ def document(
         'command': command,
         'seeds': list(seeds),
         'commit': commit(),
+        'machine': machine(),
         'versions': {'python': platform.python_version(), **versions},
         **more,
         'rows': [dict(row) for row in rows],
@@ -49,6 +51,23 @@ def version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
+        return ''
+
+
+@functools.cache
+def machine() -> str:
+    """The board by name, where there is one, its processor, and how many cores there are."""
+    name = platform.processor() or platform.machine()
+    if found := re.search(r'^model name\s*:\s*(.+)$', _read('/proc/cpuinfo'), re.MULTILINE):
+        name = found[1].strip()
+    board = _read('/proc/device-tree/model').strip('\0 \n')
+    return f'{board + ", " if board else ""}{name}, {os.cpu_count()} cores'
+
+
+def _read(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding='utf-8', errors='replace')
+    except OSError:
         return ''
 
 

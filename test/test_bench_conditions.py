@@ -1,4 +1,6 @@
 import json
+import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -143,6 +145,7 @@ def test_results_name_the_commit_of_the_code_and_cannot_be_lost(tmp_path):
         assert results.commit() == ''
     content = results.document('x', [1], [{'a': 1, 'b': 'é'}, {'a': 2}], ('no-such-package',))
     assert 'no-such-package' not in content['versions']
+    assert re.fullmatch(rf'[^\0\n]+, {os.cpu_count()} cores', content['machine'])
     results.write(tmp_path / 'r.json', content)
     text = (tmp_path / 'r.json').read_text(encoding='utf-8')
     assert json.loads(text) == content

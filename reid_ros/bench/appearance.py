@@ -7,12 +7,9 @@ ratios are taken between neighbours in time.
 from __future__ import annotations
 
 import os
-import platform
-import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -193,18 +190,6 @@ def busy() -> float:
     if not hasattr(os, 'getloadavg'):
         return 0.0
     return round(os.getloadavg()[0] / (os.cpu_count() or 1), 2)
-
-
-def machine() -> str:
-    """The processor by name, and how many of its cores are there."""
-    name = platform.processor() or platform.machine()
-    try:
-        facts = Path('/proc/cpuinfo').read_text(encoding='utf-8')
-    except OSError:
-        facts = ''
-    if found := re.search(r'^(?:model name|Model)\s*:\s*(.+)$', facts, re.MULTILINE):
-        name = found[1].strip()
-    return f'{name}, {os.cpu_count()} cores'
 
 
 def table(rows: Sequence[Row]) -> str:

@@ -111,7 +111,6 @@ def _appearance(args: argparse.Namespace) -> int:
         [],
         [dataclasses.asdict(row) for row in rows],
         ('onnxruntime',),
-        machine=appearance.machine(),
         load_per_core=load,
         threads=threads,
         rounds=rounds,

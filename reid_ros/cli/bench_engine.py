@@ -56,7 +56,7 @@ def add(parts: Any) -> None:
 
 def _engine(args: argparse.Namespace) -> int:
     from reid_ros import config, results
-    from reid_ros.bench import appearance, engines
+    from reid_ros.bench import engines
     from reid_ros.card import CardError, find
     from reid_ros.model import BACKENDS
 
@@ -91,7 +91,7 @@ def _engine(args: argparse.Namespace) -> int:
         rows += engines.measure(name, dataclasses.replace(wanted, typical=typical), building())
     content = results.document(
         _command(args), [], [dataclasses.asdict(row) for row in rows],
-        ('onnxruntime', 'onnxruntime-gpu', 'tensorrt'), machine=appearance.machine(),
+        ('onnxruntime', 'onnxruntime-gpu', 'tensorrt'),
     )  # fmt: skip
     if args.out:
         results.write(args.out, content)

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from reid_ros.cli import arguments
@@ -27,6 +28,11 @@ def add(parts: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     arguments.study(part)
+    part.add_argument(
+        '--known', type=Path, metavar='FILE',
+        help='a table of this study: its cells are taken where recipe, teacher and start are '
+        'equal, so that a study goes on when its folder is lost, or on another machine',
+    )  # fmt: skip
     part.set_defaults(call=_ablate)
 
 
@@ -42,7 +48,7 @@ def _ablate(args: argparse.Namespace) -> int:
         print(_cell(record), file=sys.stderr, flush=True)
 
     if not args.show:
-        ablate.run(plan, args.out, after, args.again, command, args.only)
+        ablate.run(plan, args.out, after, args.again, command, args.only, args.known)
     if args.table:
         content = ablate.write(plan, args.out, command, args.table)
     else:

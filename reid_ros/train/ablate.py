@@ -17,6 +17,9 @@ A queue is one YAML file:
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,6 +133,7 @@ def run(
     again: bool = False,
     command: str = '',
     only: Sequence[str] = ('*',),
+    known: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Work off what is not done; several processes may share the folder.
 
@@ -140,9 +144,11 @@ def run(
         again: run failed cells once more.
         command: that repeats this.
         only: patterns of the names of the cells to work on.
+        known: a table of `write`, whose cells are taken where they answer the same question: equal
+            recipe, equal weights of teacher and start.
 
     Raises:
-        ConfigError: a teacher, or a start, whose training is not finished.
+        ConfigError: a teacher, or a start, whose training is not finished; `known` is no table.
         QueueError: the folder cannot be used.
     """
     for folder in dict.fromkeys(_needed(plan, only)):
@@ -151,6 +157,8 @@ def run(
                 f'{folder} holds no finished training, and cells of the queue need it: train it '
                 "with 'reid_ros train run' first"
             )
+    if known is not None:
+        queue.take(cells(plan, out), _told(known), out)
     named = tuple(_named_teachers(plan))
     return queue.work(cells(plan, out, command), out, after, again, (*named, *only))
 
@@ -160,7 +168,7 @@ def cells(plan: Plan, out: Path, command: str = '') -> list[Cell]:
     found = []
     for name, folder in _named_teachers(plan).items():
         recipe = next(part.recipe for part in plan.parts if plan.teachers.get(part.init) == folder)
-        facts = {'folder': str(folder), 'data': dataclasses.asdict(recipe.data)}
+        facts = {'weights': _weights(str(folder)), 'data': dataclasses.asdict(recipe.data)}
 
         def score(folder: Path = folder, recipe: Any = recipe) -> dict[str, Any]:
             return _scored_teacher(plan.subject, folder, recipe)
@@ -225,7 +233,7 @@ def document(plan: Plan, out: Path, command: str) -> dict[str, Any]:
         claims=gates.claims(rows, plan.question),
         teacher=next(iter(told.values()), None),
         teachers=told,
-        cells=[{key: r[key] for key in r if key not in ('points', 'key')} for r in done],
+        cells=[{key: r[key] for key in r if key != 'points'} for r in done],
     )
 
 
@@ -269,7 +277,39 @@ def _key(subject: Subject, recipe: Any) -> str:
     """Of everything that decides a cell's result, not of where files lie and how fast it runs."""
     facts = dataclasses.asdict(recipe)
     facts['run'] = {'seed': recipe.run.seed, 'amp': recipe.run.amp}
+    begun = [*subject.teachers(recipe), *([recipe.start] if recipe.start else [])]
+    facts['weights'] = [_weights(folder) for folder in begun]
     return digest(subject.kept(facts))
+
+
+def _weights(folder: str) -> str:
+    """Digest of a training's result; '' where it is not finished."""
+    path = Path(folder).expanduser() / saved.WEIGHTS
+    try:
+        found = path.stat()
+    except OSError:
+        return ''
+    return _digest(path, found.st_mtime_ns, found.st_size)
+
+
+@functools.lru_cache(64)
+def _digest(path: Path, changed: int, size: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _told(path: Path) -> list[dict[str, Any]]:
+    """The records in a table of `write`."""
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        records: list[dict[str, Any]] = [*content['teachers'].values(), *content['cells']]
+        if not all(isinstance(record, dict) for record in records):
+            raise ValueError('a cell is no record')
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f'{path} is no table of a study ({type(error).__name__}: {error}): name what '
+            '--table has written'
+        ) from error
+    return records
 
 
 def _needed(plan: Plan, only: Sequence[str]) -> list[Path]:

@@ -333,6 +333,7 @@ class _Training:
         found = {
             'command': self._command,
             'commit': results.commit(),
+            'machine': results.machine(),
             'steps': self._state.step,
             'wall_s': round(self._state.wall_s, 1),
             'parameters': sum(p.numel() for p in network.parameters()),

@@ -8,13 +8,13 @@ import json
 import os
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from reid_ros.results import commit
+from reid_ros import results
 from reid_ros.types import ReidError
 
 RETRY_S = 5.0
@@ -78,10 +78,7 @@ def work(
     """
     _check(cells)
     locks = folder / '.locks'
-    try:
-        locks.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise QueueError(f'{folder}: cannot be made ({error.strerror}): give another') from error
+    _made(locks)
     tried: list[str] = []
     waiting = True
     while waiting:
@@ -118,6 +115,34 @@ def records(cells: Sequence[Cell], folder: Path) -> list[dict[str, Any]]:
     return [record for record in found if record is not None]
 
 
+def take(cells: Sequence[Cell], known: Iterable[Mapping[str, Any]], folder: Path) -> int:
+    """Give cells without a record theirs, where one is known from elsewhere under the same key.
+
+    Args:
+        cells: of the study.
+        known: records, e.g. of a table that another machine wrote; failed ones are left.
+        folder: of the records.
+
+    Returns:
+        How many were taken.
+
+    Raises:
+        QueueError: the folder cannot be used.
+    """
+    wanted = {cell.name: cell for cell in cells}
+    _check(cells)
+    _made(folder)
+    taken = 0
+    for record in known:
+        cell = wanted.get(str(record.get('cell')))
+        if cell is None or not cell.key or record.get('key') != cell.key or 'failed' in record:
+            continue
+        if _record(cell, folder) is None:
+            _write(folder / f'{cell.name}.json', record)
+            taken += 1
+    return taken
+
+
 @contextmanager
 def claimed(path: Path) -> Iterator[bool]:
     """Whether this process alone holds a file's lock until the block ends.
@@ -151,6 +176,13 @@ def held(path: Path) -> Iterator[None]:
         yield
 
 
+def _made(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise QueueError(f'{folder}: cannot be made ({error.strerror}): give another') from error
+
+
 def _check(cells: Sequence[Cell]) -> None:
     names = [cell.name for cell in cells]
     for name in names:
@@ -178,7 +210,12 @@ def _open(cell: Cell, folder: Path, again: bool) -> bool:
 
 def _run(cell: Cell) -> dict[str, Any] | None:
     """The record of a cell; None where something it needs is being made elsewhere."""
-    facts = {'cell': cell.name, 'key': cell.key, 'commit': commit()}
+    facts = {
+        'cell': cell.name,
+        'key': cell.key,
+        'commit': results.commit(),
+        'machine': results.machine(),
+    }
     begun = time.perf_counter()
     try:
         result = dict(cell.run())

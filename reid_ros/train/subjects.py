@@ -32,7 +32,8 @@ class Subject:
         test: a finished training on its own `data.test`.
         scores: of the training in a folder on the sets of a recipe, by split.
         facts: of a finished cell, beside its scores.
-        kept: what decides the result, of a recipe as plain data.
+        kept: what decides the result, of a recipe as plain data; not where teachers and start lie,
+            whose weights are compared.
     """
 
     read: Callable[[Path, Mapping[str, Any]], Any]
@@ -109,6 +110,8 @@ def _scores(folder: Path, recipe: Recipe) -> dict[str, Any]:
 
 
 def _kept(facts: dict[str, Any]) -> dict[str, Any]:
-    for block, name in (('data', 'cache'), ('data', 'workers'), ('distil', 'store')):
+    left = (('data', 'cache'), ('data', 'workers'), ('distil', 'store'), ('distil', 'teacher'))
+    for block, name in left:
         del facts[block][name]
+    del facts['start']
     return facts

@@ -113,6 +113,59 @@ def test_a_second_run_trains_nothing(worked, monkeypatch):
     assert told == []
 
 
+def test_a_study_whose_folder_is_lost_goes_on_from_its_table(worked, study, tmp_path, monkeypatch):
+    plan, out, records = worked
+    table = tmp_path / 'table.json'
+    content = ablate.write(plan, out, 'again', table)
+    longer = ablate.read(queue(study, 'longer.yaml', seeds=2))
+    told = []
+    ablate.run(longer, tmp_path / 'new', told.append, known=table)
+    assert [record['cell'] for record in told] == ['random-A0-1', 'random-A4-1']
+    again = ablate.document(longer, tmp_path / 'new', 'again')
+    assert again['teacher'] == content['teacher']
+    assert [cell for cell in again['cells'] if cell['seed'] == 0] == content['cells']
+    assert records[2]['moved'] is not None
+    # The second table is as good as the first.
+    ablate.write(longer, tmp_path / 'new', 'again', table)
+    monkeypatch.setattr(loop, 'train', None)
+    ablate.run(longer, tmp_path / 'third', told.append, known=table)
+    assert len(told) == 2
+
+
+def test_cells_of_another_teacher_or_recipe_are_not_taken(worked, study, tmp_path):
+    plan, out, _ = worked
+    table = tmp_path / 'table.json'
+    ablate.write(plan, out, 'again', table)
+    changed = {'net.embed': 24, 'optim.steps': 4}
+    recipe = settings.read(study / 'student.yaml', changed)
+    loop.train(recipe, tmp_path / 'teacher')
+    names = []
+    for changes in ({'distil.teacher': str(tmp_path / 'teacher')}, {'optim.decay': 0.3}):
+        other = ablate.read(queue(study, 'other.yaml', changes=changes))
+        told = []
+        ablate.run(other, tmp_path / f'out{len(names)}', told.append, known=table)
+        names.append([record['cell'] for record in told])
+    # Without distillation the teacher does not matter; in another place, it is the same.
+    assert names == [['teacher', 'random-A4-0'], ['random-A0-0', 'random-A4-0']]
+    shutil.copytree(study / 'teacher', tmp_path / 'elsewhere')
+    moved_to = {'distil.teacher': str(tmp_path / 'elsewhere')}
+    plan = ablate.read(queue(study, 'other.yaml', changes=moved_to))
+    told = []
+    ablate.run(plan, tmp_path / 'moved', told.append, known=table)
+    assert told == []
+
+
+@pytest.mark.parametrize('text', ['', '{}', '{"cells": [], "teachers": {"teacher": 3}}'])
+def test_a_broken_table_is_refused_before_any_cell_runs(study, tmp_path, text):
+    table = tmp_path / 'table.json'
+    if text:
+        table.write_text(text)
+    plan = ablate.read(queue(study))
+    with pytest.raises(ConfigError, match=r'table\.json is no table of a study'):
+        ablate.run(plan, tmp_path / 'out', known=table)
+    assert not (tmp_path / 'out').exists()
+
+
 def test_an_interrupted_cell_goes_on_and_ends_as_if_nothing_had_been(study, worked, tmp_path):
     _, _, records = worked
     plan = ablate.read(queue(study, 'killed.yaml', arms={'A4': ARMS['A4']}, plain='A4', rivals=[]))
