@@ -251,6 +251,7 @@ def hub(tmp_path, monkeypatch):
     ('name', 'theirs', 'folder'),
     [
         ('mobile_s', 'mobilenetv4_conv_small', 'mobilenetv4_conv_small.e2400_r224_in1k'),
+        ('mobile_s_x0_5', 'mobilenetv4_conv_small_050', 'mobilenetv4_conv_small_050.e3000_r224_in1k'),
         ('timm:test_vit', 'test_vit', 'test_vit.r160_in1k'),
     ],
 )
@@ -264,7 +265,7 @@ def test_weights_come_from_the_hub(hub, name, theirs, folder):
     told = load(network, settings)
     assert told.source == f'timm {folder}'
     state = public.state_dict()
-    if name == 'mobile_s':
+    if name.startswith('mobile_s'):
         assert {word.split('.')[0] for word in told.dropped} == {
             'conv_head', 'norm_head', 'classifier',
         }  # fmt: skip

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from reid_ros.config import nearest
-from reid_ros.train.nets import osnet, resnet, transformer
+from reid_ros.train.nets import mobile, osnet, resnet, transformer
 from reid_ros.train.nets.encoder import Encoder
-from reid_ros.train.nets.mobile import MobileSmall
 from reid_ros.train.nets.public import PREFIX, Public
 from reid_ros.train.settings import NetConfig
 from reid_ros.types import ReidError
 
 Make = Callable[[NetConfig, tuple[int, int]], Encoder]
 CONVOLUTIONS: dict[str, Make] = {
-    'mobile_s': MobileSmall,
+    **mobile.NETWORKS,
     **osnet.NETWORKS,
     **resnet.NETWORKS,
 }

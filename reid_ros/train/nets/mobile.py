@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from reid_ros.train.nets.encoder import Encoder
@@ -20,6 +22,13 @@ INVERTED = (
 )  # fmt: skip
 """Start kernel, middle kernel (0 = none), inner and outer width of universal blocks, by stage."""
 LAST = 960
+
+
+def narrowed(width: int, share: float) -> int:
+    """A share of a width, a multiple of 8 that is not below 0.9 of it (timm's `make_divisible`)."""
+    wanted = width * share
+    found = max(8, int(wanted + 4) // 8 * 8)
+    return found if found >= 0.9 * wanted else found + 8
 
 
 class Universal(nn.Module):
@@ -60,32 +69,46 @@ class MobileSmall(Encoder):
     those of timm's `mobilenetv4_conv_small`.
     """
 
-    def __init__(self, settings: NetConfig, size: tuple[int, int]) -> None:
-        """Make it with random weights; takes crops of any size."""
+    def __init__(self, share: float, settings: NetConfig, size: tuple[int, int]) -> None:
+        """Make it with random weights; takes crops of any size.
+
+        Args:
+            share: of all widths but the stem's: 0.35, 0.5, 0.75, 1.0.
+            settings: its stride.
+            size: not looked at.
+        """
         super().__init__()
-        self.width = LAST
-        steps = strides('mobile_s', settings.stride, (2, 2, 2, 2, 2))
+        self.width = narrowed(LAST, share)
+        steps = strides(settings.encoder, settings.stride, (2, 2, 2, 2, 2))
         self.conv_stem = nn.Conv2d(3, STEM, 3, steps[0], 1, bias=False)
         self.bn1 = nn.BatchNorm2d(STEM)
         self.act = nn.ReLU()
-        stages, inner = [], STEM
+        stages, inner, whole = [], STEM, STEM
         for dense, stride in zip(DENSE, steps[1:3]):
             stage: list[nn.Module] = []
-            for kernel, outer in dense:
+            for kernel, published in dense:
+                outer = narrowed(published, share)
                 stage.append(unit(inner, outer, kernel, 1 if stage else stride, norm='bn1'))
-                inner = outer
+                inner, whole = outer, published
             stages.append(nn.Sequential(*stage))
         for inverted, stride in zip(INVERTED, steps[3:]):
             stage = []
-            for start, middle, wide, outer in inverted:
-                channels = (inner, wide, outer)
+            for start, middle, wide, published in inverted:
+                # A block widens by a factor of what it gets.
+                channels = (inner, narrowed(inner * wide // whole, 1.0), narrowed(published, share))
                 stage.append(Universal(start, middle, channels, 1 if stage else stride))
-                inner = outer
+                inner, whole = channels[2], published
             stages.append(nn.Sequential(*stage))
-        stages.append(nn.Sequential(unit(inner, LAST, 1, norm='bn1')))
+        stages.append(nn.Sequential(unit(inner, self.width, 1, norm='bn1')))
         self.blocks = nn.Sequential(*stages)
         begin(self)
 
     def forward(self, images: Tensor, cameras: Tensor | None = None) -> Tensor:
-        """(n, 3, h, w) -> (n, 960)."""
+        """(n, 3, h, w) -> (n, width)."""
         return pooled(self.blocks(self.act(self.bn1(self.conv_stem(images)))))
+
+
+NETWORKS = {
+    f'mobile_s{suffix}': partial(MobileSmall, share)
+    for suffix, share in (('_x0_35', 0.35), ('_x0_5', 0.5), ('_x0_75', 0.75), ('', 1.0))
+}

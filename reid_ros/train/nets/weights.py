@@ -22,6 +22,8 @@ from reid_ros.types import ReidError
 
 HUB = {
     'mobile_s': 'mobilenetv4_conv_small',
+    'mobile_s_x0_5': 'mobilenetv4_conv_small_050',
+    'mobile_s_x0_35': 'mobilenetv4_conv_small_035',
     'resnet18': 'resnet18',
     'resnet26': 'resnet26',
     'resnet34': 'resnet34',
