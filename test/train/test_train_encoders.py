@@ -52,6 +52,7 @@ def timm_network(name, **how):
     [
         # timm: 2,493,024 with the 960 x 1280 layer and its normalisation, which ours leaves out.
         ('mobile_s', 2_493_024 - 960 * 1280 - 2 * 1280, 960, None, 16),
+        ('mobile_s_x0_7', 0.6e6, 672, None, 16),
         # torchreid's model zoo: 0.2 M and 82.3 M, 0.6 M and 272.9 M, 1.3 M and 571.8 M, 2.2 M and
         # 978.9 M multiplications at 256 x 128.
         ('osnet_x0_25', 0.2e6, 512, 82.3, 16),
@@ -83,6 +84,8 @@ def test_an_encoder_has_the_published_size(name, parameters, width, mega, stride
     ('name', 'theirs'),
     [
         ('mobile_s', 'mobilenetv4_conv_small'),
+        ('mobile_s_x0_5', 'mobilenetv4_conv_small_050'),
+        ('mobile_s_x0_35', 'mobilenetv4_conv_small_035'),
         ('resnet18', 'resnet18'),
         ('resnet26', 'resnet26'),
         ('resnet50', 'resnet50'),
@@ -97,7 +100,7 @@ def test_an_encoder_answers_as_that_of_timm_with_the_same_weights(name, theirs):
     shapes = {key: value.shape for key, value in ours.state_dict().items()}
     assert {key: state[key].shape for key in shapes} == shapes
     left = {key.split('.')[0] for key in state if key not in shapes}
-    assert left == ({'conv_head', 'norm_head'} if name == 'mobile_s' else set())
+    assert left == ({'conv_head', 'norm_head'} if name.startswith('mobile_s') else set())
     ours.load_state_dict({key: state[key] for key in shapes})
     images = torch.randn(2, 3, 64, 32)
     with torch.no_grad():
@@ -341,6 +344,7 @@ def test_without_timm_only_its_own_names_are_refused(monkeypatch):
 
 def test_every_name_is_listed():
     assert sorted(ENCODERS) == [
-        'mobile_s', 'osnet_x0_25', 'osnet_x0_5', 'osnet_x0_75', 'osnet_x1_0', 'resnet18',
-        'resnet26', 'resnet34', 'resnet50', 'vit_base', 'vit_small', 'vit_small_stem',
+        'mobile_s', 'mobile_s_x0_35', 'mobile_s_x0_5', 'mobile_s_x0_7', 'osnet_x0_25', 'osnet_x0_5',
+        'osnet_x0_75', 'osnet_x1_0', 'resnet18', 'resnet26', 'resnet34', 'resnet50', 'vit_base',
+        'vit_small', 'vit_small_stem',
     ]  # fmt: skip

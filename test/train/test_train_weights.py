@@ -251,7 +251,11 @@ def hub(tmp_path, monkeypatch):
     ('name', 'theirs', 'folder'),
     [
         ('mobile_s', 'mobilenetv4_conv_small', 'mobilenetv4_conv_small.e2400_r224_in1k'),
-        ('mobile_s_x0_5', 'mobilenetv4_conv_small_050', 'mobilenetv4_conv_small_050.e3000_r224_in1k'),
+        (
+            'mobile_s_x0_5',
+            'mobilenetv4_conv_small_050',
+            'mobilenetv4_conv_small_050.e3000_r224_in1k',
+        ),
         ('timm:test_vit', 'test_vit', 'test_vit.r160_in1k'),
     ],
 )

@@ -25,7 +25,7 @@ LAST = 960
 
 
 def narrowed(width: int, share: float) -> int:
-    """A share of a width, a multiple of 8 that is not below 0.9 of it (timm's `make_divisible`)."""
+    """A share of a width: a multiple of 8, at least 0.9 of it (`make_divisible` of timm)."""
     wanted = width * share
     found = max(8, int(wanted + 4) // 8 * 8)
     return found if found >= 0.9 * wanted else found + 8
@@ -73,7 +73,7 @@ class MobileSmall(Encoder):
         """Make it with random weights; takes crops of any size.
 
         Args:
-            share: of all widths but the stem's: 0.35, 0.5, 0.75, 1.0.
+            share: of all widths but the stem's: 0.35, 0.5, 0.7, 1.0.
             settings: its stride.
             size: not looked at.
         """
@@ -95,7 +95,11 @@ class MobileSmall(Encoder):
             stage = []
             for start, middle, wide, published in inverted:
                 # A block widens by a factor of what it gets.
-                channels = (inner, narrowed(inner * wide // whole, 1.0), narrowed(published, share))
+                channels = (
+                    inner,
+                    narrowed(inner * wide // whole, 1.0),
+                    narrowed(published, share),
+                )
                 stage.append(Universal(start, middle, channels, 1 if stage else stride))
                 inner, whole = channels[2], published
             stages.append(nn.Sequential(*stage))
@@ -110,5 +114,5 @@ class MobileSmall(Encoder):
 
 NETWORKS = {
     f'mobile_s{suffix}': partial(MobileSmall, share)
-    for suffix, share in (('_x0_35', 0.35), ('_x0_5', 0.5), ('_x0_75', 0.75), ('', 1.0))
+    for suffix, share in (('_x0_35', 0.35), ('_x0_5', 0.5), ('_x0_7', 0.7), ('', 1.0))
 }
