@@ -344,7 +344,7 @@ def test_without_timm_only_its_own_names_are_refused(monkeypatch):
 
 def test_every_name_is_listed():
     assert sorted(ENCODERS) == [
-        'mobile_s', 'mobile_s_x0_35', 'mobile_s_x0_5', 'mobile_s_x0_7', 'osnet_x0_25', 'osnet_x0_5',
-        'osnet_x0_75', 'osnet_x1_0', 'resnet18', 'resnet26', 'resnet34', 'resnet50', 'vit_base',
-        'vit_small', 'vit_small_stem',
+        'mobile_s', 'mobile_s_x0_35', 'mobile_s_x0_5', 'mobile_s_x0_7', 'osnet_x0_25',
+        'osnet_x0_5', 'osnet_x0_75', 'osnet_x1_0', 'resnet18', 'resnet26', 'resnet34', 'resnet50',
+        'vit_base', 'vit_small', 'vit_small_stem',
     ]  # fmt: skip
