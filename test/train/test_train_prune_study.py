@@ -133,6 +133,7 @@ def test_nothing_to_start_from_is_refused(recipe, tmp_path):
     ('name', 'criterion', 'stages'),
     [
         ('dense', 'l1', ['source', 'dense']),
+        ('longer', 'l1', ['source', 'longer-source', 'longer']),
         ('S1', 'l1', ['source', 'l1-S1-cut', 'l1-S1']),
         ('S2', 'l1', ['source', 'l1-S2-cut', 'l1-S2-tuned', 'l1-S2']),
         ('S3', 'l1', ['source', 'dense', 'l1-S3']),
@@ -152,7 +153,7 @@ def test_a_scenario_is_its_trainings_in_order(place, name, criterion, stages):
     assert where == sorted(where), 'the source first'
     assert last.recipe.data.train == ('others',)
     cuts = [stage for stage in last.stages if stage.prunes]
-    assert len(cuts) == {'dense': 0, 'S2': 2}.get(name, 1)
+    assert len(cuts) == {'dense': 0, 'longer': 0, 'S2': 2}.get(name, 1)
     assert not cuts or cuts[-1].recipe.prune.flops == 0.5
     assert all(stage.recipe.optim.steps == 4 for stage in last.stages[:-1])
     merged = criterion == 'psfp' and name != 'S1'

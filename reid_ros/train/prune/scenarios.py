@@ -20,8 +20,10 @@ from reid_ros.train.queue import held
 from reid_ros.train.settings import PruneConfig, Recipe
 from reid_ros.train.teacher import digest
 
-SCENARIOS = ('dense', 'S1', 'S2', 'S3', 'S4')
-"""What is done after the source was learnt; `dense` only learns the target, and prunes nothing."""
+WHOLE = ('dense', 'longer')
+"""Scenarios that prune nothing: only learn the target, or first the source for as long as S1."""
+SCENARIOS = (*WHOLE, 'S1', 'S2', 'S3', 'S4')
+"""What is done after the source was learnt."""
 
 Tell = Callable[[int], None]
 
@@ -90,6 +92,8 @@ def scenario(
 ) -> Stage:
     """The last stage of a scenario; its `start` leads back to the first.
 
+    - dense: learn the source; learn the target.
+    - longer: as many updates as S1 on either, and nothing pruned: what the updates alone bring.
     - S1: learn the source, prune and retrain there; learn the target.
     - S2: half of the pruning as in S1; learn the target, prune the rest and retrain there.
     - S3: learn the source, learn the target; prune and retrain there.
@@ -99,7 +103,7 @@ def scenario(
     long as the two; S4 would be S3.
 
     Args:
-        name: S1 to S4, or dense.
+        name: of SCENARIOS.
         source, target: trainings on either; the network is the source's.
         prune: how.
         merged: by how much more steps a training that stands for two has.
@@ -116,6 +120,8 @@ def scenario(
     again = replace(source, optim=replace(source.optim, steps=steps))
     if name == 'dense':
         return Stage(f'{net}-dense', target, first)
+    if name == 'longer':
+        return Stage(f'{net}-longer', target, Stage(f'{net}-longer-source', again, first))
     if name not in SCENARIOS or (name == 'S4' and soft):
         raise PruneError(
             f'scenario {name} with {prune.criterion}: take one of {", ".join(SCENARIOS)}; '

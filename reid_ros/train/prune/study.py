@@ -24,7 +24,7 @@ from reid_ros.config import ConfigError, build, nearest, setting
 from reid_ros.train import gates, queue, saved, settings
 from reid_ros.train.final import final_scores
 from reid_ros.train.prune import clock, plan
-from reid_ros.train.prune.scenarios import SCENARIOS, Stage, scenario, updates
+from reid_ros.train.prune.scenarios import SCENARIOS, WHOLE, Stage, scenario, updates
 from reid_ros.train.prune.table import table
 from reid_ros.train.queue import Cell
 from reid_ros.train.settings import PruneConfig
@@ -41,7 +41,7 @@ class BlockConfig:
 
     nets: tuple[str, ...] = setting((), 'encoders')
     criteria: tuple[str, ...] = setting(('l1',), 'of prune.criterion')
-    scenarios: tuple[str, ...] = setting(('S1',), 'dense prunes nothing')
+    scenarios: tuple[str, ...] = setting(('S1',), 'dense and longer prune nothing')
     targets: tuple[str, ...] = setting((), 'by name')
     seeds: int = setting(1, 'trainings of each', 1, 1000)
     prune: PruneConfig = field(default_factory=PruneConfig)
@@ -137,7 +137,7 @@ def read(path: Path, changes: Mapping[str, Any] | None = None) -> list[Part]:
                 then = settings.read(path.parent / whole.target, {**common, **targets[target]})
                 how = replace(block.prune, criterion=criterion)
                 stage = scenario(name, first, then, how, whole.merged, whole.retrain)
-                kind = DENSE if name == DENSE else criterion
+                kind = DENSE if name in WHOLE else criterion
                 part = Part(net, kind, name, target, seed, how, stage)
                 parts.setdefault(part.name, part)
     return list(parts.values())

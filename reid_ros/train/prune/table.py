@@ -27,7 +27,7 @@ def table(records: Sequence[Record], clock: Mapping[str, float]) -> list[dict[st
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for record in records:
         groups.setdefault(tuple(record[key] for key in PLACE), []).append(record)
-    whole = {(r['net'], r['target'], r['seed']): r for r in records if r['criterion'] == 'dense'}
+    whole = {(r['net'], r['target'], r['seed']): r for r in records if r['scenario'] == 'dense'}
     return [_row(place, some, whole, clock) for place, some in groups.items()]
 
 
