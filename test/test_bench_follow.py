@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from reid_ros.bench.following import drives
 from reid_ros.bench.following.chase import Chase, chase_world
+from reid_ros.bench.following.eyes import Pictures, Wire
 from reid_ros.bench.wireframe import figures
 from reid_ros.cli import main
 from reid_ros.follow import FollowConfig
@@ -94,3 +96,78 @@ def test_the_target_is_followed_through_its_absences_and_never_somebody_else(see
     assert score.found == score.returns
     assert score.pushed_m > FollowConfig().keep_m - 0.4
     assert score.error_m < 0.4
+
+
+def follow(*arguments):
+    usual = ['--split', 'validation', '--seeds', '5', '--quiet', '--json']
+    return main(['bench', 'follow', *usual, *map(str, arguments)])
+
+
+def test_a_recorded_drive_is_replayed_as_it_was(tmp_path, capsys):
+    """Vectors, boxes and the robot's way come from the file; what is decided, from the code."""
+    kept = tmp_path / 'deep' / 'drives'
+    assert follow('--seconds', 6, '--rate', 5, '--record', kept) == 0
+    recorded = json.loads(capsys.readouterr().out)[0]
+    assert [path.name for path in kept.iterdir()] == ['validation-5.npz']
+    assert follow('--replay', kept) == 0
+    replayed = json.loads(capsys.readouterr().out)[0]
+    assert (recorded['mode'], replayed['mode']) == ('wire', 'replay')
+    told = {'mode', 'cpu_s', 'commit', 'command'}
+    assert {k: recorded[k] for k in recorded if k not in told} == {
+        k: replayed[k] for k in replayed if k not in told
+    }
+    assert recorded['locked'] > 0
+
+
+def test_a_guided_robot_goes_to_its_target_though_nobody_is_known():
+    driven = []
+    for guided in (True, False):
+        world = chase_world(5, 8.0, 'validation', rate_hz=5.0)
+        chase = drives.Recording(world, Wire(world)).chase() if guided else Chase(world)
+        chase._choose = lambda *a: None  # nobody ever tells whom to follow
+        assert chase.run().locked == 0
+        driven.append(chase.robot.driven_m)
+    assert driven[0] > 0.2
+    assert driven[1] == 0
+
+
+def test_rendered_pictures_are_recorded_with_the_vectors_of_the_network(tmp_path):
+    world = chase_world(5, 1.0, 'validation', rate_hz=5.0)
+    recording = drives.Recording(world, Pictures(world))
+    recording.chase().run()
+    recording.save(tmp_path / 'd.npz')
+    drive = drives.Drive.load(tmp_path / 'd.npz')
+    vectors = drive.arrays['vectors']
+    assert vectors.shape == (len(drive.arrays['boxes']), 256)
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(1.0, abs=1e-3)
+    again = drive.world()
+    assert drive.chase(again).run().seed == 5
+
+
+@pytest.mark.parametrize(
+    ('content', 'said'),
+    [(None, 'no such drive'), (b'PK', 'is no recorded drive'), (b'', 'is no recorded drive')],
+)
+def test_a_drive_that_cannot_be_read_says_what_to_do(tmp_path, capsys, content, said):
+    if content is not None:
+        (tmp_path / 'validation-5.npz').write_bytes(content)
+    assert follow('--replay', tmp_path) != 0
+    error = capsys.readouterr().err
+    assert said in error
+    assert 'record it' in error
+
+
+def test_a_drive_of_another_world_is_refused(tmp_path):
+    world = chase_world(5, 1.0, 'validation', rate_hz=5.0)
+    recording = drives.Recording(world, Wire(world))
+    recording.chase().run()
+    recording.save(tmp_path / 'd.npz')
+    drive = drives.Drive.load(tmp_path / 'd.npz')
+    drive.facts['rate_hz'] = 8.0
+    with pytest.raises(drives.DriveError, match='world has changed'):
+        drive.chase(drive.world()).run()
+
+
+def test_recording_is_for_lockstep(tmp_path, capsys):
+    assert follow('--live', '--record', tmp_path) != 0
+    assert '--record' in capsys.readouterr().err

@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reid_ros.cli.arguments import number
+from reid_ros.types import ReidError
 
 if TYPE_CHECKING:
+    from reid_ros.bench.following.drives import Drive
     from reid_ros.bench.following.score import Score
     from reid_ros.world.live import LiveWorld
 
@@ -32,8 +34,15 @@ locked: share of the time that the target is half in view of a camera. wrong: sh
 time in which the box aimed at was somebody else's. returns: times the target came back after a
 second or more out of sight, and how many of them were locked within 3 s. pushed: least distance
 to the target at which the robot drove forward; nearest: least distance at all.
+
+Rendering takes most of the time. Drives that were recorded once are replayed within seconds, with
+vectors of every box as they were; that shows what a change of tracks or identities does, but not
+what a robot sees that follows somebody else:
+
+  reid_ros bench follow --pictures --split validation --seeds 11 12 --record out/drives
+  reid_ros bench follow --replay out/drives --split validation --seeds 11 12
 """
-_MODES = {'wire': 0, 'pictures': 1, 'live': 2}
+_MODES = {'wire': 0, 'pictures': 1, 'live': 2, 'replay': 3}
 _HEAD = (
     '    mode  seed  visible s  locked %  wrong %  returns in time  longest s  released  '
     'pushed m  nearest m  error m'
@@ -56,6 +65,11 @@ def add(parts: Any) -> None:
     how = part.add_mutually_exclusive_group()
     how.add_argument('--pictures', action='store_true', help='render images, use the network')
     how.add_argument('--live', action='store_true', help='over ROS 2, in real time')
+    how.add_argument('--replay', type=Path, metavar='DIR', help='drives that --record kept there')
+    part.add_argument(
+        '--record', type=Path, metavar='DIR',
+        help='keep what the cameras saw, while the robot is told where its target truly is',
+    )  # fmt: skip
     part.add_argument(
         '--rate', type=number(float, 0.5, 60.0), metavar='HZ', help='of each camera (10; live 5)'
     )
@@ -76,6 +90,9 @@ def _follow(args: argparse.Namespace) -> int:
 
     results.commit()
     mode = 'live' if args.live else 'pictures' if args.pictures else 'wire'
+    mode = 'replay' if args.replay else mode
+    if args.record and mode in ('live', 'replay'):
+        raise ReidError(f'--record: --{mode} takes no new pictures in lockstep; leave one out')
     rate = args.rate or (5.0 if args.live else 10.0)
     rows: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
@@ -85,9 +102,12 @@ def _follow(args: argparse.Namespace) -> int:
     if not args.json:
         print(_HEAD)
     for seed in args.seeds:
-        world = chase_world(seed, args.seconds, args.split, rate_hz=rate)
+        drive = _drive(args.replay, args.split, seed) if args.replay else None
+        world = (
+            drive.world() if drive else chase_world(seed, args.seconds, args.split, rate_hz=rate)
+        )
         began = time.process_time()
-        score = _run(world, mode, args, args.video if seed == args.seeds[0] else None)
+        score = _run(world, mode, args, args.video if seed == args.seeds[0] else None, drive)
         row = {'mode': mode, **score.row(), 'cpu_s': round(time.process_time() - began)}
         rows.append({**row, 'commit': results.commit(), 'command': _command(args, rate, [seed])})
         if not args.json:
@@ -104,7 +124,19 @@ def _follow(args: argparse.Namespace) -> int:
     return 0
 
 
-def _run(world: LiveWorld, mode: str, args: argparse.Namespace, video: str | None) -> Score:
+def _drive(folder: Path, split: str, seed: int) -> Drive:
+    from reid_ros.bench.following.drives import Drive
+
+    return Drive.load(folder / f'{split}-{seed}.npz')
+
+
+def _run(
+    world: LiveWorld,
+    mode: str,
+    args: argparse.Namespace,
+    video: str | None,
+    drive: Drive | None = None,
+) -> Score:
     from reid_ros.bench.following.film import film
     from reid_ros.progress import Progress
 
@@ -115,15 +147,24 @@ def _run(world: LiveWorld, mode: str, args: argparse.Namespace, video: str | Non
 
             return Live(world, show).run()
         from reid_ros.bench.following.chase import Chase
-        from reid_ros.bench.following.eyes import Pictures, Wire
+        from reid_ros.bench.following.drives import Recording
+        from reid_ros.bench.following.eyes import Eyes, Pictures, Wire
         from reid_ros.bench.following.robot import STEP_S
 
-        eyes = Pictures(world) if mode == 'pictures' else Wire(world)
-        chase = Chase(world, eyes, show=show)
+        eyes: Eyes = Pictures(world) if mode == 'pictures' else Wire(world)
+        recording = Recording(world, eyes) if args.record else None
+        if drive is not None:
+            chase = drive.chase(world, show)
+        elif recording is not None:
+            chase = recording.chase(show)
+        else:
+            chase = Chase(world, eyes, show=show)
         steps = round(world.scenario.seconds / STEP_S)
         shown = Progress(None if quiet else sys.stderr, steps, f'steps of seed {world.seed}')
         score = chase.run(shown.add)
         shown.close()
+        if recording is not None:
+            recording.save(args.record / f'{world.split}-{world.seed}.npz')
         return score
 
 
@@ -136,6 +177,8 @@ def _command(args: argparse.Namespace, rate: float, seeds: Sequence[int]) -> str
     """What prints the same rows again."""
     result = f'reid_ros bench follow --seconds {args.seconds:g} --split {args.split} '
     result += '--live ' if args.live else '--pictures ' if args.pictures else ''
+    result += f'--replay {args.replay} ' if args.replay else ''
+    result += f'--record {args.record} ' if args.record else ''
     return f'{result}--rate {rate:g} --seeds {" ".join(map(str, seeds))}'
 
 

@@ -123,6 +123,8 @@ class Chase:
         drive: how the robot follows.
         target: settings of the target but for mode and person.
         show: hears of every image that was looked at.
+        robot: that is driven; None: one that waits in the middle of the floor.
+        guided: whether the robot is told where the target truly is, for a recording.
     """
 
     def __init__(
@@ -132,6 +134,8 @@ class Chase:
         drive: FollowConfig | None = None,
         target: TargetConfig | None = None,
         show: Callable[[Any, Scene], None] | None = None,
+        robot: Robot | None = None,
+        guided: bool = False,
     ) -> None:
         self.world, self.whom = world, quarry(world)
         self._eyes: Eyes = eyes or Wire(world)
@@ -154,7 +158,8 @@ class Chase:
         self.score = Score(world.seed)
         self._asking = Asking(self.score)
         rng = generator(world.split, 'chase', 'robot', world.seed)
-        self.robot = Robot(world.floor, waiting(world.floor), rng)
+        self.robot = robot or Robot(world.floor, waiting(world.floor), rng)
+        self._guided = guided
         self._judge = Judge(self.score, self.whom, self._follower.config.keep_m)
         self._told: dict[str, Pose] = {}
         self._aimed: int | None = None  # who truly is in the box aimed at last
@@ -267,10 +272,13 @@ class Chase:
 
     def _drive(self, now: float) -> None:
         place, spread = None, 0.0
-        if self.target.locked(now) and self._place is not None and now - self._place[0] < STALE_S:
+        spots, present = self.world.where(now)
+        if self._guided:
+            if present[self.whom] and self.visible(now):
+                place = self.robot.ahead(spots[self.whom])
+        elif self.target.locked(now) and self._place and now - self._place[0] < STALE_S:
             place, spread = self.robot.ahead(self._place[1]), self._spread
         speed = self._follower.step(place, STEP_S, spread)
-        spots, present = self.world.where(now)
         present[self.whom] = False  # the follower itself keeps its distance to whom it follows
         self.robot.drive(speed.forward, speed.turn, spots[present])
 
