@@ -8,11 +8,11 @@ What it cannot show is what a robot sees that follows the wrong person; that tak
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -215,7 +215,7 @@ class Drive:
             raise DriveError(
                 f'{path}: no such drive; record it with bench follow --pictures --record'
             ) from error
-        except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError, BadZipFile) as error:
             raise DriveError(f'{path} is no recorded drive ({error}): record it anew') from error
         return Drive(facts, arrays)
 
