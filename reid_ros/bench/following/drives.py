@@ -55,17 +55,19 @@ class Recorder:
 
     Attributes:
         appearance, calibration: see `Eyes`.
+        known: calibration of the vectors that are kept.
         names: of the cameras, as they were first looked through.
     """
 
     def __init__(self, eyes: Eyes) -> None:
         self._eyes = eyes
         self.appearance, self.calibration = eyes.appearance, eyes.calibration
+        self.known: Calibration | None = eyes.calibration
         self._embedder: Embedder | None = None
         if self.calibration is None:
             model = ModelConfig(detector='none', appearance=self.appearance)
             parts = loading.parts(Config(model=model, camera_names=('a',), cameras=_TABLE))
-            self._embedder, self.calibration = parts.embedder, parts.calibration
+            self._embedder, self.known = parts.embedder, parts.calibration
         self._kept: dict[str, list[AnyArray]] = {name: [] for name in (*IMAGES, *BOXES)}
         self.names: list[str] = []
 
@@ -86,10 +88,10 @@ class Recorder:
 
     def _vectors(self, glance: Glance) -> FloatArray:
         found = glance.found
-        if found.vectors is not None or self._embedder is None:
-            return (
-                np.zeros((len(found), 0), np.float32) if found.vectors is None else found.vectors
-            )
+        if found.vectors is not None:
+            return found.vectors
+        if self._embedder is None:
+            return np.zeros((len(found), 0), np.float32)
         return self._embedder.vectors([(Frame('a', 1, glance.image, 0), found.boxes)])[0]
 
     def arrays(self) -> dict[str, Any]:
@@ -146,7 +148,7 @@ class Recording:
         Raises:
             DriveError: the file cannot be written.
         """
-        world, calibration = self._world, self._eyes.calibration
+        world, calibration = self._world, self._eyes.known
         facts = {
             'version': VERSION,
             'seed': world.seed,
