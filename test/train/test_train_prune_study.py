@@ -202,6 +202,16 @@ QUEUE = {
 }  # fmt: skip
 
 
+def test_a_cell_tells_its_scope_though_its_last_training_prunes_nothing(place, tmp_path):
+    """Else the rows of two scopes are taken for seeds of one."""
+    block = {'nets': ['mobile_s'], 'scenarios': ['S1'], 'targets': ['other'],
+             'prune': {'flops': 0.6, 'scope': 'all', 'round': 8}}  # fmt: skip
+    (place / 'scope.yaml').write_text(yaml.safe_dump({**QUEUE, 'blocks': [block]}))
+    (part,) = study.read(place / 'scope.yaml')
+    found = study.measured(part, tmp_path)
+    assert (found['scope'], found['criterion']) == ('all', 'l1')
+
+
 def test_a_study_from_people_to_the_table(place, tmp_path, capsys, monkeypatch):
     """Three cells share what they begin with; a second run has nothing left to do."""
     (place / 'queue.yaml').write_text(yaml.safe_dump(QUEUE))

@@ -198,7 +198,7 @@ def measured(
         'scenario': part.scenario,
         'target': part.target,
         'seed': part.seed,
-        'scope': facts['scope'] if part.criterion != DENSE else '',
+        'scope': part.prune.scope if part.criterion != DENSE else '',
         'asked': part.prune.flops if part.criterion != DENSE else 1.0,
         'how': part.how,
         'share': facts['share'],
