@@ -27,3 +27,8 @@ def rate(optim: OptimConfig, progress: float) -> float:
     if optim.course == 'steps':
         return float(optim.factor ** sum(progress >= share for share in optim.milestones))
     return 1.0
+
+
+def moving(optim: OptimConfig) -> float:
+    """Share of training before the cool-down."""
+    return 1.0 - optim.cooldown if optim.course == 'cosine' else 1.0

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from reid_ros.train import course, losses
+from reid_ros.train import losses
 from reid_ros.train.batches import Batch
 from reid_ros.train.clips import Joined
 from reid_ros.train.nets.network import Answer, Network
@@ -49,7 +49,7 @@ class Distillation:
             TrainError: a teacher that is not finished, or that knows other people.
         """
         self._recipe = recipe
-        self._phases = Phases(recipe.distil, lambda done: course.rate(recipe.optim, done))
+        self._phases = Phases(recipe.distil, recipe.optim)
         self._teacher: Teacher | None = None
         self.projector: nn.Module = nn.Identity()
         if not recipe.distil.teacher or recipe.distil.schedule == 'none':

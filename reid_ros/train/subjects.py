@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from reid_ros.config import ConfigError
-from reid_ros.train import course, loop, saved, score, settings
+from reid_ros.train import loop, saved, score, settings
 from reid_ros.train.final import final_scores
 from reid_ros.train.loop import Trained
 from reid_ros.train.optimiser import device_of
@@ -76,7 +76,7 @@ def subject_of(task: str) -> Subject:
 
 def looks(curves: Path, recipe: Recipe) -> dict[str, list[float]]:
     """The cosines of task and distillation gradients that a training wrote down, by phase."""
-    phases = Phases(recipe.distil, lambda done: course.rate(recipe.optim, done))
+    phases = Phases(recipe.distil, recipe.optim)
     found: dict[str, list[float]] = {phase: [] for phase in PHASES}
     with curves.open(encoding='utf-8', newline='') as file:
         for row in csv.DictReader(file):
@@ -96,7 +96,7 @@ def _read(path: Path, changes: Mapping[str, Any]) -> Recipe:
             'look at the angle of gradients has a row of its own'
         )
     # Its corners are checked, whatever the schedule.
-    Phases(dataclasses.replace(recipe.distil, schedule='none'), lambda done: 1.0)
+    Phases(dataclasses.replace(recipe.distil, schedule='none'), recipe.optim)
     return recipe
 
 

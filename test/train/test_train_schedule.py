@@ -19,10 +19,7 @@ ARMS = ('none', 'constant', 'equal_dose', 'equal_dose_rate', 'linear', 'progress
 
 
 def phases(schedule='progressive', optim=None, **settings):
-    optim = optim or OptimConfig()
-    return Phases(
-        DistilConfig(schedule=schedule, **settings), lambda share: course.rate(optim, share)
-    )
+    return Phases(DistilConfig(schedule=schedule, **settings), optim or OptimConfig())
 
 
 def curve(plan, grid=GRID):
@@ -103,13 +100,26 @@ def test_an_equal_dose_by_rate_counts_moments_by_their_learning_rate():
     # Late moments count little under a cosine: about half of the plain dose.
     plain = phases('equal_dose').weights(0.3)
     assert 0.3 < dose.relation / plain.relation < 0.6
-    # Under a constant rate both are one; nor does the unit of the rate matter.
+    # Under a constant rate both are one.
     steady = OptimConfig(course='constant', warmup=0.0)
     assert phases('equal_dose_rate', steady).weights(0).logit == pytest.approx(plain.logit)
-    scaled = Phases(
-        DistilConfig(schedule='equal_dose_rate'), lambda share: 1e-4 * course.rate(optim, share)
+
+
+@pytest.mark.parametrize('schedule', ARMS)
+def test_a_cool_down_takes_nothing_from_the_phases(schedule):
+    """Their corners are shares of the training in which the network moves."""
+    optim = OptimConfig(course='cosine', cooldown=0.2)
+    assert curve(phases(schedule, optim), GRID * 0.8) == pytest.approx(
+        curve(phases(schedule, OptimConfig(course='cosine', warmup=0.05 / 0.8))), abs=1e-6
     )
-    assert scaled.weights(0).logit == pytest.approx(dose.logit)
+    last = curve(phases(schedule, optim), [0.8, 0.9, 1.0])
+    assert (last == last[:, :1]).all()
+    assert phases(schedule, optim).phase(0.39) == 'introduction'
+    assert phases(schedule, optim).phase(0.41) == 'refinement'
+
+
+def test_no_other_course_has_a_cool_down():
+    assert course.moving(OptimConfig(course='steps', cooldown=0.2)) == 1.0
 
 
 def test_the_rivals_have_their_shapes():
