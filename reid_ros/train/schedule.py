@@ -13,9 +13,9 @@
 | `hard`            | A6  | 0 before Introduction, 1 from there                                 |
 | `all_terms`       | A7  | `progressive`, but all terms at the weight of the logit term        |
 
-Shares are of the training before its cool-down, in which a network hardly moves: of all training,
-Refinement from one half on would get 8 % of the updates' length instead of 18 % where a cosine ends
-a fifth earlier.
+Shares are of the training before its cool-down, in which a network hardly moves. Of all training,
+Refinement from one half on would get 8 % of the updates' length instead of 18 % where a cosine
+ends a fifth earlier.
 
 The three phases are those of a paper on video re-identification of which only the idea is public
 (KINX2025230694, 2025); form and numbers of the curve are ours.
