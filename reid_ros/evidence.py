@@ -43,6 +43,7 @@ class Scores:
         log_share: (m, n) logarithm of the person's share of all false accepts.
         log_odds: logarithm of how much more frequent known people are than strangers; -inf where
             that is not known.
+        over: (m, n) how much of `llr` counts against strangers alone, see `among`.
     """
 
     persons: IntArray
@@ -50,6 +51,17 @@ class Scores:
     log_p: DoubleArray
     log_share: DoubleArray
     log_odds: float = -math.inf
+    over: DoubleArray | float = 0.0
+
+    @property
+    def among(self) -> DoubleArray:
+        """(m, n) evidence that tells known persons from one another.
+
+        Looks count as a mixture with ALIKE: of two persons who are both much alike, one may well
+        wear what the other wears, and being a little more alike tells little. Nor do they prevail
+        without limit over where people stand and how tall they are.
+        """
+        return self.llr - self.over
 
     def accepted(self, false_accept: float) -> BoolArray:
         """(m, n) True where the evidence is enough, other persons left aside.
@@ -67,7 +79,7 @@ class Scores:
         seldom = self.log_p <= math.log(false_accept) + self.log_share + spare
         wanted = math.log1p(-false_accept) - math.log(false_accept) - spare
         surely = self.llr + self.log_share + self.log_odds >= wanted
-        result: BoolArray = (self.llr > 0) & (seldom | surely)
+        result: BoolArray = (self.among > 0) & (seldom | surely)
         return result
 
     def stranger(self, row: int) -> float:
@@ -173,8 +185,7 @@ class Evidence:
         """
         unknown, walks = np.isnan(self.llr), ~np.isnan(gait.llr)
         looks = np.where(unknown, 0.0, self.llr)
-        looks = np.logaddexp(looks + math.log1p(-CHANGED), math.log(CHANGED))
-        looks = -np.logaddexp(-looks + math.log1p(-ALIKE), math.log(ALIKE))
+        looks = _worn(np.logaddexp(looks + math.log1p(-CHANGED), math.log(CHANGED)))
         looks = np.where(unknown, 0.0, looks)
         with np.errstate(invalid='ignore'):
             for_looks = np.where(looks > 0, self.log_p, 0.0)
@@ -241,9 +252,20 @@ def joined(
     found = looks if gait is None else looks.with_gait(gait)
     llr, log_p = found.llr, found.log_p
     closed = shut | np.isnan(llr)
+    known = np.where(closed, 0.0, llr)
+    over = np.where(closed, 0.0, known - _worn(known))
+    if gait is not None:  # such rows have it in them
+        over[~np.isnan(gait.llr).all(axis=1)] = 0.0
     llr[closed] = -np.inf
     log_p[closed] = 0.0
-    return Scores(persons, llr, log_p, _log_share(~closed, recent, tracks))
+    share = _log_share(~closed, recent, tracks)
+    return Scores(persons, llr, log_p, share, over=over)
+
+
+def _worn(looks: DoubleArray) -> DoubleArray:
+    """Likelihood ratios of looks, where others wear the same with a chance of ALIKE."""
+    result: DoubleArray = -np.logaddexp(-looks + math.log1p(-ALIKE), math.log(ALIKE))
+    return result
 
 
 def _condition(cosines: FloatArray, condition: Condition) -> tuple[DoubleArray, DoubleArray]:
@@ -288,7 +310,7 @@ class Match:
 
     Attributes:
         column: of the accepted person, -1 where nobody was.
-        margin: log-likelihood ratio over the second best.
+        margin: log-likelihood ratio over the second best, of known persons; see `Scores.among`.
         undecided: True where several persons fit and none stands out, or one nearly fits.
         ambiguous: True where several persons fit and none stands out.
         rival: column of the second best where ambiguous, else -1.
@@ -312,19 +334,20 @@ def matches(found: Scores, false_accept: float) -> list[Match]:
     rows, columns = linear_sum_assignment(gain, maximize=True)
     chosen = {int(r): int(c) for r, c in zip(rows, columns) if accepted[r, c]}
     nearly = found.nearly(false_accept)
+    among = found.among
     result = []
     for row in range(len(gain)):
         column = chosen.get(row, -1)
         if column < 0:
             result.append(Match(-1, 0.0, bool(nearly[row].any()), False))
             continue
-        others = found.llr[row].copy()
+        others = among[row].copy()
         others[column] = -np.inf
         for rival, held in chosen.items():
             if rival != row and found.llr[rival, held] >= found.llr[row, held] + MARGIN:
                 others[held] = -np.inf
         second = int(np.argmax(others))
-        margin = float(found.llr[row, column] - others[second])
+        margin = float(among[row, column] - others[second])
         if margin < MARGIN:
             result.append(Match(column, margin, True, True, second))
         else:

@@ -69,7 +69,7 @@ class Likeness:
             self._gallery.tracks,
         )
         there = self._scene.presence.evidence(tracks, self._gallery.columns)
-        return self._known(found).beside(self._scene.meeting(tracks, stamp_ns) + there)
+        return self._known(found).beside(self._scene.meeting(tracks) + there)
 
     def _known(self, found: Scores) -> Scores:
         """The same, with how rare strangers are."""
@@ -163,7 +163,7 @@ class Likeness:
         there = self._scene.presence.of_person(number, self._gallery.columns)
         mine = [track for track in self._scene.visible() if track.person == number]
         if mine:
-            met = self._scene.meeting(mine, max(track.seen_ns for track in mine))
+            met = self._scene.meeting(mine)
             there += met[np.abs(met).argmax(axis=0), np.arange(met.shape[1])]
         return result.beside(there[None])
 

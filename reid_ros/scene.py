@@ -11,7 +11,7 @@ from reid_ros import boxes as geometry
 from reid_ros.gallery import Gallery, Person
 from reid_ros.meeting import llr
 from reid_ros.pace import Gait
-from reid_ros.presence import Presence
+from reid_ros.presence import OTHER_LLR, Presence
 from reid_ros.seen import Observation as Observation
 from reid_ros.seen import SeenTrack as SeenTrack
 from reid_ros.topology import Topology
@@ -28,6 +28,10 @@ BACK_SOON_S = 5.0
 """Seconds after which a person who left a camera is no likelier to be back than others."""
 TOGETHER_LLR = 1.0
 """Space-time evidence from which on two tracks show one body."""
+AWAY_LLR = -3.5
+"""Space-time evidence against it that needs no other: of a second and a half at least."""
+TALL = 6
+"""Half seconds of stature that it takes: feet were hidden for less."""
 ODD = 2
 """A track that looked unlike its person this often in a row no longer stands for them."""
 
@@ -184,16 +188,21 @@ class Scene:
                 away = {t.person for t in aged if self._holds(t, stamp_ns)}
                 for track in seen:
                     self._differ(track, away)
+        old, seen = seen, self.seen[camera]
         if len(seen) < 2:
             return
         state = [(t.number, t.person) for t in seen]
         last = self._linked.get(camera)
         if last is not None and last[1] == state and 0 <= stamp_ns - last[0] < NS // 2:
             return
-        self._linked[camera] = (stamp_ns, state)
         boxes = np.stack([t.box for t in seen])
         cover = geometry.coverage(boxes, boxes)
         apart = (cover <= APART) & (cover.T <= APART)
+        if len(old) == len(seen):
+            self._linked[camera] = (stamp_ns, state)
+        else:  # no second box on a person is that far off
+            young = np.array([stamp_ns - t.first_ns < LINK_AGE_NS for t in seen])
+            apart &= ~(young[:, None] | young) | _far(boxes)
         persons = [t.person if t.person in self._gallery else 0 for t in seen]
         everybody = set(persons) - {0}
         alone = (apart.sum(axis=1) == len(seen) - 1).tolist()
@@ -231,34 +240,76 @@ class Scene:
                 result[row, too_far[track.camera]] = True
         return result
 
-    def meeting(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> DoubleArray:
-        """(m, n) space-time evidence of tracks for persons whom other cameras show right now."""
+    def meeting(self, tracks: Sequence[SeenTrack]) -> DoubleArray:
+        """(m, n) space-time evidence of tracks for persons whom others show."""
         columns = self._gallery.columns
         result = np.zeros((len(tracks), len(columns)))
         for row, track in enumerate(tracks):
-            for other, value in self.met(track, stamp_ns):
+            for other, value in self.met(track):
                 column = columns[other.person]
                 if abs(value) > abs(result[row, column]):
                     result[row, column] = value
         return result
 
-    def met(self, track: SeenTrack, stamp_ns: int) -> list[tuple[SeenTrack, float]]:
-        """The tracks of persons that other cameras show now, each with the space-time evidence."""
+    def met(self, track: SeenTrack) -> list[tuple[SeenTrack, float]]:
+        """The tracks of persons, each with the space-time evidence that it shows the same body.
+
+        Those that are out of sight for a moment, too, also of the track's own camera: whoever
+        takes the place of somebody who was missed in one image was elsewhere just before.
+        """
         if not track.trail:
             return []
         return [
             (other, llr(track.trail, other.trail))
-            for other in self.visible()
-            if other.camera != track.camera
-            and self._holds(other, stamp_ns)
+            for other in self.alive()
+            if other is not track
+            and other.person in self._gallery
+            and other.odd < ODD
             and other.trail
-            and self._topology.overlap(other.camera, track.camera)
+            and (
+                other.camera == track.camera or self._topology.overlap(other.camera, track.camera)
+            )
         ]
 
     def together(self, track: SeenTrack, stamp_ns: int) -> list[SeenTrack]:
-        """The other tracks that show a track's person on the spot where it stands."""
-        met = self.met(track, stamp_ns)
-        return [t for t, value in met if t.person == track.person and value > TOGETHER_LLR]
+        """The other tracks that show a track's person, now, on the spot where it stands."""
+        return [
+            other
+            for other, value in self.met(track)
+            if other.person == track.person
+            and value > TOGETHER_LLR
+            and self._holds(other, stamp_ns)
+        ]
+
+    def mistaken(self, track: SeenTrack, stamp_ns: int) -> list[SeenTrack]:
+        """The tracks that show a track's body, where that is not its person; [] = it may be.
+
+        It is not where it is of another stature, and not where another camera shows its person
+        elsewhere by a track that has done so for longer: one of the two was swapped, or took a
+        look-alike for the person.
+        """
+        if track.stature.count >= TALL and self.presence.own([track])[0, 0] < OTHER_LLR:
+            # One body before several cameras: feet that one of them cannot see are no proof.
+            body = [track, *self.together(track, stamp_ns)]
+            if self.presence.body(body) < OTHER_LLR:
+                return body
+        body = [track]
+        rest = [
+            other
+            for other in self.visible()
+            if other is not track
+            and other.person == track.person
+            and other.camera != track.camera
+            and other.trail
+            and self._holds(other, stamp_ns)
+        ]
+        for one in body:  # grows
+            near = [llr(one.trail, other.trail) > TOGETHER_LLR for other in rest]
+            body += [other for other, joins in zip(rest, near) if joins]
+            rest = [other for other, joins in zip(rest, near) if not joins]
+        away = [t for t in rest if any(llr(one.trail, t.trail) < AWAY_LLR for one in body)]
+        eldest = min(one.bound_ns for one in body)
+        return body if any(other.bound_ns < eldest for other in away) else []
 
     def _holds(self, track: SeenTrack, stamp_ns: int) -> bool:
         """True where a track shows its person right now, beyond doubt."""
@@ -319,6 +370,15 @@ class Scene:
                 if number in columns:
                     result[row, columns[number]] = _near(place, track)
         return result
+
+
+def _far(boxes: FloatArray) -> BoolArray:
+    """(n, n) True where the feet are more than the taller one's height apart."""
+    feet = np.stack([(boxes[:, 0] + boxes[:, 2]) / 2, boxes[:, 3]], axis=1)
+    tall = boxes[:, 3] - boxes[:, 1]
+    way = np.hypot(*(feet[:, None] - feet[None]).transpose(2, 0, 1))
+    result: BoolArray = way > np.maximum(tall[:, None], tall[None])
+    return result
 
 
 def _near(place: _Place, track: SeenTrack) -> float:

@@ -178,16 +178,24 @@ def test_two_persons_side_by_side_are_told_apart_for_good():
     assert cast.gallery[2].never == {1}
 
 
-def test_boxes_on_one_another_and_young_tracks_prove_nothing():
-    twice = (10, 110, 50, 250)
-    for boxes, times in (([LEFT, twice], (1.0, 1.4)), ([LEFT, RIGHT], (1.0, 1.1))):
-        cast = Cast(ANNA, BERT)
-        for at_s in times:
-            cast.see('hall', at_s, boxes)
-        cast.bind(1)
-        cast.bind(2, number=2)
-        cast.scene.forbid('hall', round(times[-1] * NS))
-        assert cast.gallery[1].never == set()
+@pytest.mark.parametrize(
+    ('other', 'times', 'never'),
+    [
+        ((10, 110, 50, 250), (1.0, 1.4), set()),
+        ((70, 100, 130, 260), (1.0, 1.1), set()),
+        ((70, 100, 130, 260), (1.0, 1.4), {2}),
+        (RIGHT, (1.0, 1.1), {2}),
+    ],
+    ids=('on one another', 'young', 'beside', 'young and far off'),
+)
+def test_only_boxes_that_cannot_be_one_person_tell_two_apart(other, times, never):
+    cast = Cast(ANNA, BERT)
+    for at_s in times:
+        cast.see('hall', at_s, [LEFT, other])
+    cast.bind(1)
+    cast.bind(2, number=2)
+    cast.scene.forbid('hall', round(times[-1] * NS))
+    assert cast.gallery[1].never == never
 
 
 @pytest.mark.parametrize(
