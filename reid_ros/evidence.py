@@ -43,7 +43,7 @@ class Scores:
         log_share: (m, n) logarithm of the person's share of all false accepts.
         log_odds: logarithm of how much more frequent known people are than strangers; -inf where
             that is not known.
-        over: (m, n) how much of `llr` counts against strangers alone, see `among`.
+        over: (m, n) how much of `llr` does not count against what places say, see `bounded`.
     """
 
     persons: IntArray
@@ -54,12 +54,11 @@ class Scores:
     over: DoubleArray | float = 0.0
 
     @property
-    def among(self) -> DoubleArray:
-        """(m, n) evidence that tells known persons from one another.
+    def bounded(self) -> DoubleArray:
+        """(m, n) the same evidence, with looks as a mixture with ALIKE.
 
-        Looks count as a mixture with ALIKE: of two persons who are both much alike, one may well
-        wear what the other wears, and being a little more alike tells little. Nor do they prevail
-        without limit over where people stand and how tall they are.
+        Somebody else may wear the same: however alike they look, looks do not prevail over where
+        people stand and how tall they are.
         """
         return self.llr - self.over
 
@@ -79,7 +78,7 @@ class Scores:
         seldom = self.log_p <= math.log(false_accept) + self.log_share + spare
         wanted = math.log1p(-false_accept) - math.log(false_accept) - spare
         surely = self.llr + self.log_share + self.log_odds >= wanted
-        result: BoolArray = (self.among > 0) & (seldom | surely)
+        result: BoolArray = (self.bounded > 0) & (seldom | surely)
         return result
 
     def stranger(self, row: int) -> float:
@@ -310,7 +309,7 @@ class Match:
 
     Attributes:
         column: of the accepted person, -1 where nobody was.
-        margin: log-likelihood ratio over the second best, of known persons; see `Scores.among`.
+        margin: log-likelihood ratio over the second best.
         undecided: True where several persons fit and none stands out, or one nearly fits.
         ambiguous: True where several persons fit and none stands out.
         rival: column of the second best where ambiguous, else -1.
@@ -334,20 +333,19 @@ def matches(found: Scores, false_accept: float) -> list[Match]:
     rows, columns = linear_sum_assignment(gain, maximize=True)
     chosen = {int(r): int(c) for r, c in zip(rows, columns) if accepted[r, c]}
     nearly = found.nearly(false_accept)
-    among = found.among
     result = []
     for row in range(len(gain)):
         column = chosen.get(row, -1)
         if column < 0:
             result.append(Match(-1, 0.0, bool(nearly[row].any()), False))
             continue
-        others = among[row].copy()
+        others = found.llr[row].copy()
         others[column] = -np.inf
         for rival, held in chosen.items():
             if rival != row and found.llr[rival, held] >= found.llr[row, held] + MARGIN:
                 others[held] = -np.inf
         second = int(np.argmax(others))
-        margin = float(among[row, column] - others[second])
+        margin = float(found.llr[row, column] - others[second])
         if margin < MARGIN:
             result.append(Match(column, margin, True, True, second))
         else:

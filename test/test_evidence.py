@@ -144,22 +144,17 @@ def test_a_second_best_that_would_not_be_accepted_still_counts_against_the_best(
     assert matches(found, 0.01)[0].ambiguous
 
 
-def test_of_two_persons_who_are_both_much_alike_the_nearer_one_is_not_sure():
-    """Others wear the same: far from strangers, looks tell known persons apart only so well."""
-    found = evidence([[9.0, 21.0]])
-    assert found.llr[0, 0] - found.llr[0, 1] > MARGIN
-    (match,) = matches(found, 0.01)
-    assert match.ambiguous
-    assert 0 < match.margin < MARGIN
-    (alone,) = matches(evidence([[9.0, 60.0]]), 0.01)
-    assert (alone.column, alone.ambiguous) == (0, False)
-
-
-def test_what_places_say_tells_look_alikes_apart():
-    found = evidence([[9.0, 12.0]])
-    assert matches(found, 0.01)[0].ambiguous
-    (match,) = matches(found.beside(np.array([[-5.0, 3.0]])), 0.01)
-    assert (match.column, match.ambiguous) == (1, False)
+def test_looks_do_not_prevail_over_places_however_alike():
+    """Somebody else may wear the same."""
+    found = evidence([[4.0, 60.0]])
+    assert found.llr[0, 0] > 20
+    assert found.accepted(0.01)[0, 0]
+    there = found.beside(np.array([[-3.0, 0.0]]))
+    assert there.accepted(0.01)[0, 0]
+    elsewhere = found.beside(np.array([[-5.0, 0.0]]))
+    assert not elsewhere.accepted(0.01).any()
+    assert not elsewhere.nearly(0.01).any()
+    assert matches(elsewhere, 0.01)[0].column == -1
 
 
 def test_a_person_goes_to_one_track_only():
