@@ -62,6 +62,17 @@ class Scores:
         """
         return self.llr - self.over
 
+    def row(self, row: int) -> Scores:
+        """(1, n) of one track, as if it were alone."""
+        only = slice(row, row + 1)
+        return dataclasses.replace(
+            self,
+            llr=self.llr[only],
+            log_p=self.log_p[only],
+            log_share=self.log_share[only],
+            over=np.broadcast_to(self.over, self.llr.shape)[only],
+        )
+
     def accepted(self, false_accept: float) -> BoolArray:
         """(m, n) True where the evidence is enough, other persons left aside.
 

@@ -16,6 +16,7 @@ from reid_ros.evidence import MARGIN, Match, matches
 from reid_ros.gallery import Gallery, Person
 from reid_ros.likeness import Likeness, looks
 from reid_ros.newcomers import Newcomers
+from reid_ros.presence import OTHER_LLR
 from reid_ros.scene import ODD, Observation, Scene, SeenTrack
 from reid_ros.topology import Topology
 from reid_ros.types import BoolArray, Candidates, Event, EventKind, FloatArray, UInt32Array
@@ -26,6 +27,8 @@ CONFIRM_CROPS = 5
 """Vectors behind a person before they may be confirmed."""
 ODD_LLR = -2.0
 """Evidence for its own person below which a vector is odd."""
+TALL = 6
+"""Half seconds of stature that it takes: feet were hidden for less."""
 DOUBT_QUALITY = 0.5
 """Only a good view can tell that a track was swapped; a small or hidden one looks like anybody."""
 GIVE_UP_ODD = 4
@@ -162,7 +165,6 @@ class Identifier:
         held = any(t.person == number for t in self.scene.visible())
         previous, track.left = track.left, 0
         track.person, track.score, track.odd = number, score, 0
-        track.bound_ns = stamp_ns
         self._part(track)
         self.gallery.met(number)
         kind: EventKind = 'reacquired' if last == track.camera and not held else 'handover'
@@ -177,7 +179,6 @@ class Identifier:
         person = self.gallery.born(track.first_ns)
         previous, track.left = track.left, 0
         track.person, track.score, track.odd = person.number, 0.5, 0
-        track.bound_ns = stamp_ns
         self._part(track)
         if track.total is not None:
             weight = max(track.weight, 1e-3)
@@ -225,10 +226,13 @@ class Identifier:
         """Learn a vector, or count it as odd where the track may have been swapped."""
         if track.fresh is None:
             return
-        if body := self.scene.mistaken(track, stamp_ns):
-            for one in body:
-                self._refuse(one)
-            return
+        if track.stature.count >= TALL and self.scene.presence.own([track])[0, 0] < OTHER_LLR:
+            # One body before several cameras: feet that one of them cannot see are no proof.
+            body = [track, *self.scene.together(track, stamp_ns)]
+            if self.scene.presence.body(body) < OTHER_LLR:
+                for one in body:
+                    self._refuse(one)
+                return
         odd = bool(np.isfinite(llr)) and llr < ODD_LLR
         if odd and not track.risky:
             # Dropped frames let a tracker exchange people who never touched.
@@ -252,7 +256,7 @@ class Identifier:
         self.scene.presence.part(track)
         refused, tall = track.refused | {track.person}, track.stature
         track.restart()
-        track.refused, track.stature = refused, tall  # that tells who this is not
+        track.refused, track.stature = refused, tall  # it was that which told who this is not
 
     def _walk(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> None:
         """Learn how bound tracks walk; split and merge where that says so."""

@@ -11,7 +11,7 @@ from reid_ros import boxes as geometry
 from reid_ros.gallery import Gallery, Person
 from reid_ros.meeting import llr
 from reid_ros.pace import Gait
-from reid_ros.presence import OTHER_LLR, Presence
+from reid_ros.presence import Presence
 from reid_ros.seen import Observation as Observation
 from reid_ros.seen import SeenTrack as SeenTrack
 from reid_ros.topology import Topology
@@ -28,10 +28,6 @@ BACK_SOON_S = 5.0
 """Seconds after which a person who left a camera is no likelier to be back than others."""
 TOGETHER_LLR = 1.0
 """Space-time evidence from which on two tracks show one body."""
-AWAY_LLR = -3.5
-"""Space-time evidence against it that needs no other: of a second and a half at least."""
-TALL = 6
-"""Half seconds of stature that it takes: feet were hidden for less."""
 ODD = 2
 """A track that looked unlike its person this often in a row no longer stands for them."""
 
@@ -280,36 +276,6 @@ class Scene:
             and value > TOGETHER_LLR
             and self._holds(other, stamp_ns)
         ]
-
-    def mistaken(self, track: SeenTrack, stamp_ns: int) -> list[SeenTrack]:
-        """The tracks that show a track's body, where that is not its person; [] = it may be.
-
-        It is not where it is of another stature, and not where another camera shows its person
-        elsewhere by a track that has done so for longer: one of the two was swapped, or took a
-        look-alike for the person.
-        """
-        if track.stature.count >= TALL and self.presence.own([track])[0, 0] < OTHER_LLR:
-            # One body before several cameras: feet that one of them cannot see are no proof.
-            body = [track, *self.together(track, stamp_ns)]
-            if self.presence.body(body) < OTHER_LLR:
-                return body
-        body = [track]
-        rest = [
-            other
-            for other in self.visible()
-            if other is not track
-            and other.person == track.person
-            and other.camera != track.camera
-            and other.trail
-            and self._holds(other, stamp_ns)
-        ]
-        for one in body:  # grows
-            near = [llr(one.trail, other.trail) > TOGETHER_LLR for other in rest]
-            body += [other for other, joins in zip(rest, near) if joins]
-            rest = [other for other, joins in zip(rest, near) if not joins]
-        away = [t for t in rest if any(llr(one.trail, t.trail) < AWAY_LLR for one in body)]
-        eldest = min(one.bound_ns for one in body)
-        return body if any(other.bound_ns < eldest for other in away) else []
 
     def _holds(self, track: SeenTrack, stamp_ns: int) -> bool:
         """True where a track shows its person right now, beyond doubt."""

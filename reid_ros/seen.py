@@ -125,8 +125,7 @@ class SeenTrack:
         risky: True after a neighbour covered it or it was out of sight: it may have been swapped.
         odd: how many vectors in a row looked unlike the person since then.
         never: persons seen beside it.
-        bound_ns: since when it has been taken for its person.
-        refused: persons it was split off from: not as tall as they are, or not where they are.
+        refused: persons it was split off from: not as tall as they are.
         trail: where it was on the floor.
         began, spot: where it was first, and last; None where that was never seen.
         stature: how tall its person is.
@@ -150,7 +149,6 @@ class SeenTrack:
     risky: bool = False
     odd: int = 0
     odd_ns: int = 0
-    bound_ns: int = 0
     never: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     trail: Trail = field(default_factory=Trail)

@@ -263,7 +263,7 @@ def test_no_more_strangers_are_accepted_than_asked_for_and_known_people_are(
 
     found = evidence(**angles_of('impostor', strangers), calibration=calibration)
     taken = sum(
-        matches(_row(found, row), p)[0].column >= 0
+        matches(found.row(row), p)[0].column >= 0
         for row in np.flatnonzero(found.accepted(p).any(axis=1))
     )
     assert taken <= _upper(strangers, p)
@@ -272,17 +272,12 @@ def test_no_more_strangers_are_accepted_than_asked_for_and_known_people_are(
     for name in genuine:
         stranger[name][:, 0] = genuine[name][:, 0]
     found = evidence(**stranger, calibration=calibration)
-    answers = [matches(_row(found, row), p)[0] for row in range(300)]
+    answers = [matches(found.row(row), p)[0] for row in range(300)]
     right = sum(a.column == 0 and not a.ambiguous for a in answers)
     wrong = sum(a.column > 0 and not a.ambiguous for a in answers)
     least = {CLEAR: {1: 0.97, 10: 0.97, 100: 0.9}, SMALL: {1: 0.6, 10: 0.6, 100: 0.25}}
     assert right >= least[calibration][n] * 300, f'only {right} of 300 known people'
     assert wrong <= _upper(300, p)
-
-
-def _row(found, row):
-    rows = slice(row, row + 1)
-    return Scores(found.persons, found.llr[rows], found.log_p[rows], found.log_share[rows])
 
 
 @pytest.mark.parametrize('p', [0.001, 0.01, 0.1])

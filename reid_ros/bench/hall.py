@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from reid_ros.bench.lineup import Seen
@@ -47,13 +45,7 @@ class Hall:
         """(m,) number of the person whom each track is taken for, 0 = nobody; one at a time."""
         result = np.zeros(len(found.llr), np.int64)
         for row in np.flatnonzero(found.accepted(false_accept).any(axis=1)).tolist():
-            only = slice(row, row + 1)
-            one = replace(
-                found,
-                llr=found.llr[only],
-                log_p=found.log_p[only],
-                log_share=found.log_share[only],
-            )
+            one = found.row(row)
             match = matches(one, false_accept)[0]
             if self._likeness.settled(one, match, false_accept):
                 result[row] = found.persons[match.column]
