@@ -19,6 +19,7 @@ from reid_ros import results
 from reid_ros.train import course, curves, recognition, saved, settings
 from reid_ros.train.checkpoint import Average, State, TrainError, replaced
 from reid_ros.train.hooks import Hook
+from reid_ros.train.nets.depthwise import hasten
 from reid_ros.train.nets.network import Network
 from reid_ros.train.optimiser import Precision, device_of, length, optimiser
 from reid_ros.train.parallel import Team, team
@@ -144,6 +145,7 @@ class _Training:
         device = device_of(recipe.run)
         self._precision = Precision(recipe.run, device)
         self._task = kind.make(recipe, Place(device, self._precision, members.rank))
+        hasten(self._task.network)
         # Hooks, which are of networks of appearance, see what such a task has made.
         self.network = cast(Network, self._task.network)
         self._optimiser = optimiser([self.network, self._task.extra], recipe.optim, device)

@@ -1,7 +1,5 @@
 """Networks of person search: geometry, who answers for whom, and what comes out."""
 
-import copy
-
 import numpy as np
 import pytest
 
@@ -9,7 +7,6 @@ torch = pytest.importorskip('torch', reason='training needs torch')
 
 from reid_ros import boxes as plain  # noqa: E402
 from reid_ros.evaluate.searchprotocol import Found  # noqa: E402
-from reid_ros.train.nets.depthwise import Depthwise, hasten  # noqa: E402
 from reid_ros.train.search import assign, score  # noqa: E402
 from reid_ros.train.search.configs import SearchNetConfig  # noqa: E402
 from reid_ros.train.search.data.batches import Truth  # noqa: E402
@@ -250,30 +247,3 @@ def test_a_person_is_found_once_and_precision_counts_what_is_wrong():
     surer = score.detection(found, trial, score.Limits(0.85, 0.5))
     assert surer['detection precision'] == 100
     assert surer['pictures'] == 2
-
-
-@pytest.mark.parametrize('stride', [1, 2])
-def test_a_quick_depthwise_convolution_learns_in_16_bits_as_a_plain_one_in_32(stride):
-    torch.manual_seed(0)
-    plain = torch.nn.Sequential(
-        torch.nn.Conv2d(6, 6, 5, stride, 2, groups=6, bias=False), torch.nn.Conv2d(6, 4, 1)
-    )
-    quick = copy.deepcopy(plain)
-    hasten(quick)
-    assert type(quick[0]) is Depthwise
-    assert type(quick[1]) is torch.nn.Conv2d
-    assert quick.state_dict().keys() == plain.state_dict().keys()
-    maps = torch.randn(2, 6, 12, 10)
-    found = []
-    for network, amp in ((plain, False), (quick, True)):
-        given = maps.clone().requires_grad_()
-        with torch.autocast('cpu', torch.bfloat16, enabled=amp):
-            answer = network(given)
-        (answer.float() ** 2).sum().backward()
-        found.append([answer, given.grad, network[0].weight.grad, network[1].weight.grad])
-    for mine, yours in zip(*found):
-        mine, yours = mine.detach().float().flatten(), yours.detach().float().flatten()
-        assert torch.cosine_similarity(mine, yours, 0) > 0.999
-        assert float(yours.norm() / mine.norm()) == pytest.approx(1, abs=0.02)
-    with torch.inference_mode():
-        assert torch.equal(quick(maps), plain(maps)), 'where nothing is learnt'

@@ -188,7 +188,7 @@ def test_bfloat16_learns_nearly_the_same(recipe, tmp_path):
         with (tmp_path / name / 'curves.csv').open() as file:
             losses.append([float(row['loss']) for row in csv.DictReader(file)])
     assert losses[0] != losses[1]
-    assert losses[1] == pytest.approx(losses[0], rel=0.05)
+    assert losses[1] == pytest.approx(losses[0], rel=0.1)
 
 
 def test_float16_is_refused_on_a_cpu(recipe, tmp_path):

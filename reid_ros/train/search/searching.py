@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from reid_ros.train.batches import ahead
 from reid_ros.train.checkpoint import TrainError
-from reid_ros.train.nets.depthwise import hasten
 from reid_ros.train.optimiser import placed
 from reid_ros.train.search import saved, score
 from reid_ros.train.search.data.batches import SearchBatch, SearchBatches
@@ -59,7 +58,6 @@ class Searching:
         network = _started(recipe, source.people)
         if vectors is not None and network.table is not None:
             network.table.begin(vectors)
-        hasten(network)
         self.network: Searcher = placed(network, place.device)
         self._teacher: Teacher | None = None
         self.extra: nn.Module = nn.Module()
