@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from reid_ros import results
-from reid_ros.train import course, curves, recognition, saved, settings
+from reid_ros.train import course, curves, heap, recognition, saved, settings
 from reid_ros.train.checkpoint import Average, State, TrainError, replaced
 from reid_ros.train.hooks import Hook
 from reid_ros.train.nets.depthwise import hasten
@@ -110,6 +110,7 @@ def learn(
     if recipe.run.threads:
         torch.set_num_threads(recipe.run.threads)
     cv2.setNumThreads(1)
+    heap.keep()
     with team() as members:
         return _Training(kind, recipe, folder, tell, hooks, command, members).run()
 
