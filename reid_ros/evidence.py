@@ -320,7 +320,7 @@ class Match:
 
     Attributes:
         column: of the accepted person, -1 where nobody was.
-        margin: log-likelihood ratio over the second best.
+        margin: log-likelihood ratio over the second best, all tracks together.
         undecided: True where several persons fit and none stands out, or one nearly fits.
         ambiguous: True where several persons fit and none stands out.
         rival: column of the second best where ambiguous, else -1.
@@ -337,12 +337,15 @@ def matches(found: Scores, false_accept: float) -> list[Match]:
     """One person per track and one track per person, for tracks that exist at once.
 
     The assignment maximises the sum of the evidence over the accepted pairs; nobody is an answer.
-    A person whom a rival track holds does not count as a track's second best.
+    A track's margin is what the sum would lose if it were the second best person: where another
+    track holds that person it would have to be somebody else, the first one's best among them.
     """
     accepted = found.accepted(false_accept)
     gain = np.where(accepted, found.llr, 0.0)
     rows, columns = linear_sum_assignment(gain, maximize=True)
     chosen = {int(r): int(c) for r, c in zip(rows, columns) if accepted[r, c]}
+    free = np.ones(len(found.persons), np.bool_)
+    free[list(chosen.values())] = False
     nearly = found.nearly(false_accept)
     result = []
     for row in range(len(gain)):
@@ -353,8 +356,9 @@ def matches(found: Scores, false_accept: float) -> list[Match]:
         others = found.llr[row].copy()
         others[column] = -np.inf
         for rival, held in chosen.items():
-            if rival != row and found.llr[rival, held] >= found.llr[row, held] + MARGIN:
-                others[held] = -np.inf
+            if rival != row:
+                left = found.llr[rival, free].max(initial=max(found.llr[rival, column], 0.0))
+                others[held] += left - found.llr[rival, held]
         second = int(np.argmax(others))
         margin = float(found.llr[row, column] - others[second])
         if margin < MARGIN:

@@ -169,6 +169,19 @@ def test_who_is_held_by_a_better_track_is_no_rival():
     assert matches(given_scores([[20.0, 18.0]]), 0.01)[0].ambiguous
 
 
+def test_two_tracks_that_could_be_exchanged_are_both_in_doubt():
+    """Each holds whom the other may be as well; one of the four pairs alone is not accepted."""
+    found = given_scores([[9.1, 6.8], [4.8, 2.8]])
+    found.log_p[1, 1] = -1.0
+    assert found.accepted(0.01).tolist() == [[True, True], [True, False]]
+    told = matches(found, 0.01)
+    assert [(m.column, m.ambiguous) for m in told] == [(1, True), (0, True)]
+    assert [m.margin for m in told] == pytest.approx([-0.3, -0.3])
+    # A third person whom the first may be all the same frees the second one.
+    third = matches(given_scores([[9.0, 0.0, 9.0], [2.0, 8.0, 0.0]]), 0.01)
+    assert (third[1].column, third[1].margin) == (1, pytest.approx(6.0))
+
+
 def test_the_assignment_is_the_best_of_all():
     """Against every assignment, unknown included, of small random scenes."""
     draw = np.random.default_rng(0)
