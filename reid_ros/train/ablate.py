@@ -151,7 +151,8 @@ def run(
         ConfigError: a teacher, or a start, whose training is not finished; `known` is no table.
         QueueError: the folder cannot be used.
     """
-    for folder in dict.fromkeys(_needed(plan, only)):
+    needed = dict.fromkeys(_needed(plan, only))
+    for folder in needed:
         if not (folder / saved.WEIGHTS).is_file():
             raise ConfigError(
                 f'{folder} holds no finished training, and cells of the queue need it: train it '
@@ -159,7 +160,7 @@ def run(
             )
     if known is not None:
         queue.take(cells(plan, out), _told(known), out)
-    named = tuple(_named_teachers(plan))
+    named = (name for name, folder in _named_teachers(plan).items() if folder in needed)
     return queue.work(cells(plan, out, command), out, after, again, (*named, *only))
 
 
@@ -316,7 +317,7 @@ def _needed(plan: Plan, only: Sequence[str]) -> list[Path]:
     recipes = [part.recipe for part in plan.parts if queue.chosen(part.name, only)]
     names = [name for recipe in recipes for name in plan.subject.teachers(recipe)]
     names += [recipe.start for recipe in recipes if recipe.start]
-    return [*plan.teachers.values(), *(Path(name).expanduser() for name in names)]
+    return [Path(name).expanduser() for name in names]
 
 
 def _teachers(parts: Sequence[Part], subject: Subject, path: Path) -> dict[str, Path]:

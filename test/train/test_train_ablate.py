@@ -216,6 +216,10 @@ def test_a_teacher_that_is_missing_stops_the_queue_before_its_first_cell(study, 
     with pytest.raises(ConfigError, match=r'nobody holds no finished training.*reid_ros train'):
         ablate.run(plan, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
+    records = ablate.run(plan, tmp_path / 'out', only=('*-A0-*',))
+    assert all('rank-1' in record['test']['final'] for record in records)
+    assert {record['cell'] for record in records} >= {'random-A0-0'}
+    assert 'teacher' not in {record['cell'] for record in records}, 'nobody needed it yet'
 
 
 def test_a_cell_that_fails_is_named_and_the_queue_goes_on(study, tmp_path):
