@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,8 @@ import numpy as np
 from reid_ros.types import DoubleArray
 
 NS = 1_000_000_000
+AT_ONCE_NS = 250_000_000
+"""Two sightings this close in time are at once."""
 REACH_M, REACH_MPS, SIGMAS = 1.0, 4.0, 3.0
 """How far somebody can be from where they were: errors that no covariance tells, and a run."""
 
@@ -19,7 +21,8 @@ class Claim:
     """A track that bears the target's number.
 
     Attributes:
-        since_ns, seen_ns: first and last time, without a break.
+        since_ns, seen_ns: first and last time it surely was the target's, without a break.
+        borne_ns: last time it bore the number, in doubt or not.
         spot, frame: x y on the ground when it was last seen there, metres; None = not known.
         spread: standard deviation of the spot, metres.
         near, far: how many of its first places were in reach of the target, and how many not.
@@ -32,6 +35,7 @@ class Claim:
 
     since_ns: int
     seen_ns: int
+    borne_ns: int
     spot: DoubleArray | None = None
     spread: float = 0.0
     frame: str = ''
@@ -55,6 +59,28 @@ class Claim:
     def disputed(self) -> bool:
         """Whether another camera knows better."""
         return self.denied or self.overruled
+
+
+class Others:
+    """Tells for how long the number has been somebody else's alone."""
+
+    def __init__(self) -> None:
+        self._since_ns = self._last_ns = -2 * NS
+
+    def lasting_ns(self, claims: Iterable[Claim], now_ns: int) -> int:
+        """So long, with breaks of a second at most; 0 while the target may bear it, too.
+
+        Args:
+            claims: all that are known.
+            now_ns: the moment.
+        """
+        now = [claim for claim in claims if abs(now_ns - claim.borne_ns) < AT_ONCE_NS]
+        if not any(claim.other for claim in now) or any(claim.trusted for claim in now):
+            return 0
+        if not 0 <= now_ns - self._last_ns <= NS:
+            self._since_ns = now_ns
+        self._last_ns = now_ns
+        return now_ns - self._since_ns
 
 
 def overrule(claims: Sequence[Claim], now_ns: int) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from reid_ros.claim import Claim, overrule, two_places
+from reid_ros.claim import AT_ONCE_NS, Claim, Others, overrule, two_places
 from reid_ros.config import TargetConfig
 from reid_ros.ground import Places
 from reid_ros.standing import Standings
@@ -30,11 +30,13 @@ SETTLED_NS = 3 * NS
 should its track turn out to be somebody else."""
 PENDING_NS = NS
 """How long a camera is waited for that showed the target, when its number was merged."""
-AT_ONCE_NS = 250_000_000
-"""Two sightings this close in time are at once."""
 INSISTS_NS = 5 * NS
 """A number that a track out of reach bears for so long, and no other track, is right after all:
-where the target was before was wrong."""
+where the target was before was wrong. One that is seen elsewhere than the target, and only there,
+for so long, is somebody else's."""
+
+KEPT_NS = 10 * NS
+"""How much longer than the timeout a track is remembered that bore the number."""
 
 State = Literal['off', 'unselected', 'searching', 'locked', 'lost', 'doubt', 'released']
 Key = tuple[str, int]
@@ -148,6 +150,9 @@ class Target:
             if not looks:
                 return []
             self._now_ns = max(look.sightings.stamp_ns for look in looks)
+            kept_ns = KEPT_NS + round(self._config.lost_timeout_s * NS)
+            for key in [k for k, c in self._claims.items() if self._age(c.borne_ns) > kept_ns]:
+                del self._claims[key]
             self._hear(events)
             self._take_over(looks)
             self._choose(looks, names)
@@ -167,6 +172,7 @@ class Target:
         self._followed: dict[Key, Claim] = {}  # what surely was the target a moment ago
         self._pending: tuple[int, int] | None = None  # a number to take over, and until when
         self._standings = Standings()
+        self._others = Others()
 
     # -- whose number it is ----------------------------------------------------------------------
 
@@ -224,6 +230,8 @@ class Target:
         index = {id(look): image for image, look in enumerate(looks)}
         for key, look, row in _rows(looks):
             found = look.sightings
+            if found.persons[row] == self.person:
+                self._borne(key, found.stamp_ns)
             if found.persons[row] != self.person and not found.predicted[row]:
                 self._claims.pop(key, None)
                 if found.persons[row]:
@@ -240,12 +248,22 @@ class Target:
             return []
         return aims if self.person else []
 
+    def _borne(self, key: Key, stamp_ns: int) -> None:
+        """Note that a track bears the number, be it sure or not."""
+        claim = self._claims.get(key)
+        if claim is not None and 0 <= stamp_ns - claim.borne_ns <= NS:
+            claim.borne_ns = stamp_ns
+        else:
+            self._claims.pop(key, None)
+
     def _claim(self, key: Key, look: Look, row: int) -> Claim:
         """What is known of a track that bears the number."""
         stamp_ns = look.sightings.stamp_ns
         claim = self._claims.get(key)
         if claim is None or not 0 <= stamp_ns - claim.seen_ns <= NS:
-            claim = self._claims[key] = Claim(stamp_ns, stamp_ns, own=look.asked)
+            other = claim is not None and claim.other
+            claim = Claim(stamp_ns, stamp_ns, stamp_ns, own=look.asked, other=other)
+            self._claims[key] = claim
         claim.seen_ns = stamp_ns
         if look.places is not None and look.places.sure[row]:
             claim.spot = look.places.positions[row, :2]
@@ -296,6 +314,7 @@ class Target:
         if not self.person:
             return
         if aims:
+            self._others = Others()
             gap = NS if self._sure_ns is None else self._age(self._sure_ns)
             self._held_ns += gap if gap < NS else 0
             self._sure_ns, self._seen_s = self._now_ns, now_s
@@ -308,7 +327,9 @@ class Target:
             }
             return
         recent = self._recent()
-        if self._pending is not None:
+        if self._others.lasting_ns(self._claims.values(), self._now_ns) >= INSISTS_NS:
+            self._let_go('released', f'person {self.person} is not who was followed')
+        elif self._pending is not None:
             self.state, self.reason = 'doubt', f'merged with person {self._pending[0]}'
         elif two_places(recent, self._now_ns):
             self.state, self.reason = 'doubt', 'seen in two places at once'
