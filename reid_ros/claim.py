@@ -61,26 +61,16 @@ class Claim:
         return self.denied or self.overruled
 
 
-class Others:
-    """Tells for how long the number has been somebody else's alone."""
+def somebody_elses(claims: Iterable[Claim], now_ns: int) -> bool:
+    """Whether only tracks that were elsewhere than the target bear the number now.
 
-    def __init__(self) -> None:
-        self._since_ns = self._last_ns = -2 * NS
-
-    def lasting_ns(self, claims: Iterable[Claim], now_ns: int) -> int:
-        """So long, with breaks of a second at most; 0 while the target may bear it, too.
-
-        Args:
-            claims: all that are known.
-            now_ns: the moment.
-        """
-        now = [claim for claim in claims if abs(now_ns - claim.borne_ns) < AT_ONCE_NS]
-        if not any(claim.other for claim in now) or any(claim.trusted for claim in now):
-            return 0
-        if not 0 <= now_ns - self._last_ns <= NS:
-            self._since_ns = now_ns
-        self._last_ns = now_ns
-        return now_ns - self._since_ns
+    Args:
+        claims: all that are known.
+        now_ns: the moment.
+    """
+    bearing = [claim for claim in claims if abs(now_ns - claim.borne_ns) < AT_ONCE_NS]
+    sure = any(c.trusted and abs(now_ns - c.seen_ns) < AT_ONCE_NS for c in bearing)
+    return not sure and any(claim.other for claim in bearing)
 
 
 def overrule(claims: Sequence[Claim], now_ns: int) -> None:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from reid_ros.claim import AT_ONCE_NS, Claim, Others, overrule, two_places
+from reid_ros.claim import AT_ONCE_NS, Claim, overrule, somebody_elses, two_places
 from reid_ros.config import TargetConfig
 from reid_ros.ground import Places
 from reid_ros.standing import Standings
@@ -32,8 +32,8 @@ PENDING_NS = NS
 """How long a camera is waited for that showed the target, when its number was merged."""
 INSISTS_NS = 5 * NS
 """A number that a track out of reach bears for so long, and no other track, is right after all:
-where the target was before was wrong. One that is seen elsewhere than the target, and only there,
-for so long, is somebody else's."""
+where the target was before was wrong. If the target was not seen for so long, and the number is
+borne by a track that was elsewhere then, it is that body's number."""
 
 KEPT_NS = 10 * NS
 """How much longer than the timeout a track is remembered that bore the number."""
@@ -172,7 +172,6 @@ class Target:
         self._followed: dict[Key, Claim] = {}  # what surely was the target a moment ago
         self._pending: tuple[int, int] | None = None  # a number to take over, and until when
         self._standings = Standings()
-        self._others = Others()
 
     # -- whose number it is ----------------------------------------------------------------------
 
@@ -314,7 +313,6 @@ class Target:
         if not self.person:
             return
         if aims:
-            self._others = Others()
             gap = NS if self._sure_ns is None else self._age(self._sure_ns)
             self._held_ns += gap if gap < NS else 0
             self._sure_ns, self._seen_s = self._now_ns, now_s
@@ -327,7 +325,8 @@ class Target:
             }
             return
         recent = self._recent()
-        if self._others.lasting_ns(self._claims.values(), self._now_ns) >= INSISTS_NS:
+        unseen = self._sure_ns is not None and self._age(self._sure_ns) >= INSISTS_NS
+        if unseen and somebody_elses(self._claims.values(), self._now_ns):
             self._let_go('released', f'person {self.person} is not who was followed')
         elif self._pending is not None:
             self.state, self.reason = 'doubt', f'merged with person {self._pending[0]}'

@@ -304,7 +304,7 @@ def test_a_track_that_was_seen_elsewhere_at_the_same_time_is_never_the_target():
     scene.watch(2.0, 'a', (1, 5, NEAR, (2.0, 0.0)))
     for _ in range(10):
         scene.moment(('a', [(1, 5, NEAR, (2.0, 0.0))], {}), double)
-    for _ in range(40):
+    for _ in range(35):
         assert scene.moment(('a', [], {}), double) == []
     assert scene.target.state == 'doubt'
     # The target comes back on a track of its own, and the look-alike's ends.
@@ -319,7 +319,7 @@ def test_a_number_that_stays_with_somebody_else_is_the_targets_no_more(unsure_s)
     scene.watch(2.0, 'a', (1, 5, NEAR, (2.0, 0.0)))
     for _ in range(10):
         scene.moment(('a', [(1, 5, NEAR, (2.0, 0.0))], {}), double)
-    for _ in range(20):
+    for _ in range(10):
         assert scene.moment(('a', [], {}), double) == []
     # While its looks leave doubt the other track bears the number all the same.
     for _ in range(round(unsure_s / STEP_S)):
