@@ -344,8 +344,8 @@ def matches(found: Scores, false_accept: float) -> list[Match]:
     gain = np.where(accepted, found.llr, 0.0)
     rows, columns = linear_sum_assignment(gain, maximize=True)
     chosen = {int(r): int(c) for r, c in zip(rows, columns) if accepted[r, c]}
-    free = np.ones(len(found.persons), np.bool_)
-    free[list(chosen.values())] = False
+    holders, held = np.array(list(chosen), np.int64), np.array(list(chosen.values()), np.int64)
+    free = np.delete(found.llr[holders], held, axis=1).max(axis=1, initial=0.0)
     nearly = found.nearly(false_accept)
     result = []
     for row in range(len(gain)):
@@ -354,11 +354,9 @@ def matches(found: Scores, false_accept: float) -> list[Match]:
             result.append(Match(-1, 0.0, bool(nearly[row].any()), False))
             continue
         others = found.llr[row].copy()
+        instead = np.maximum(free, found.llr[holders, column])
+        others[held] += instead - found.llr[holders, held]
         others[column] = -np.inf
-        for rival, held in chosen.items():
-            if rival != row:
-                left = found.llr[rival, free].max(initial=max(found.llr[rival, column], 0.0))
-                others[held] += left - found.llr[rival, held]
         second = int(np.argmax(others))
         margin = float(found.llr[row, column] - others[second])
         if margin < MARGIN:

@@ -184,11 +184,13 @@ def test_a_growing_loss_stops(recipe, tmp_path):
 def test_bfloat16_learns_nearly_the_same(recipe, tmp_path):
     losses = []
     for name in ('float32', 'bfloat16'):
-        train(recipe(run__amp=name, data__width=32, optim__steps=4), tmp_path / name)
+        # At a low rate, since a step of Adam also goes where gradients are noise.
+        changes = {'run__amp': name, 'data__width': 32, 'optim__steps': 4, 'optim__rate': 3e-4}
+        train(recipe(**changes), tmp_path / name)
         with (tmp_path / name / 'curves.csv').open() as file:
             losses.append([float(row['loss']) for row in csv.DictReader(file)])
     assert losses[0] != losses[1]
-    assert losses[1] == pytest.approx(losses[0], rel=0.1)
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
 
 
 def test_float16_is_refused_on_a_cpu(recipe, tmp_path):
