@@ -283,6 +283,16 @@ def test_after_a_longer_walk_together_the_number_is_believed_and_the_track_is_no
 
 # -- places --------------------------------------------------------------------------------------
 
+DOUBLE = ('b', [(4, 5, NEAR, (9.0, 4.0))], {})
+"""A look-alike who bears the target's number in another camera."""
+
+
+def doubled(scene):
+    """The look-alike turns up while the target is surely seen."""
+    scene.watch(2.0, 'a', (1, 5, NEAR, (2.0, 0.0)))
+    for _ in range(10):
+        scene.moment(('a', [(1, 5, NEAR, (2.0, 0.0))], {}), DOUBLE)
+
 
 def test_a_number_in_two_places_at_once_is_in_doubt():
     scene = Scene()
@@ -298,14 +308,11 @@ def test_a_number_in_two_places_at_once_is_in_doubt():
 
 
 def test_a_track_that_was_seen_elsewhere_at_the_same_time_is_never_the_target():
-    """A look-alike bears the number in another camera; the target leaves, the look-alike stays."""
+    """The target leaves, the look-alike stays."""
     scene = Scene()
-    double = ('b', [(4, 5, NEAR, (9.0, 4.0))], {})
-    scene.watch(2.0, 'a', (1, 5, NEAR, (2.0, 0.0)))
-    for _ in range(10):
-        scene.moment(('a', [(1, 5, NEAR, (2.0, 0.0))], {}), double)
+    doubled(scene)
     for _ in range(35):
-        assert scene.moment(('a', [], {}), double) == []
+        assert scene.moment(('a', [], {}), DOUBLE) == []
     assert scene.target.state == 'doubt'
     # The target comes back on a track of its own, and the look-alike's ends.
     assert len(scene.watch(1.0, 'a', (2, 5, NEAR, (2.0, 1.0)))) == 1
@@ -315,20 +322,17 @@ def test_a_track_that_was_seen_elsewhere_at_the_same_time_is_never_the_target():
 def test_a_number_that_stays_with_somebody_else_is_the_targets_no_more(unsure_s):
     """Nobody is taken for the target by it later: who that is must be said again."""
     scene = Scene(mode='id', person='5')
-    double = ('b', [(4, 5, NEAR, (9.0, 4.0))], {})
-    scene.watch(2.0, 'a', (1, 5, NEAR, (2.0, 0.0)))
+    doubled(scene)
     for _ in range(10):
-        scene.moment(('a', [(1, 5, NEAR, (2.0, 0.0))], {}), double)
-    for _ in range(10):
-        assert scene.moment(('a', [], {}), double) == []
+        assert scene.moment(('a', [], {}), DOUBLE) == []
     # While its looks leave doubt the other track bears the number all the same.
     for _ in range(round(unsure_s / STEP_S)):
         assert scene.see('b', (4, 5, NEAR, (9.0, 4.0)), score=0.1) == []
     for _ in range(45):
-        assert scene.moment(('a', [], {}), double) == []
+        assert scene.moment(('a', [], {}), DOUBLE) == []
     assert scene.target.state == 'released'
     assert 'person 5 is not who was followed' in scene.target.reason
-    assert scene.moment(('a', [], {}), double) == []
+    assert scene.moment(('a', [], {}), DOUBLE) == []
 
 
 def test_a_fixed_camera_that_saw_the_target_elsewhere_than_the_robots_is_not_believed():
