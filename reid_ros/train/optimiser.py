@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from reid_ros.train.checkpoint import TrainError
+from reid_ros.train.muon import Muon
 from reid_ros.train.settings import OptimConfig, RunConfig
 
 N = TypeVar('N', bound=nn.Module)
@@ -23,6 +24,10 @@ NARROWEST = 32
 
 def optimiser(modules: Iterable[nn.Module], optim: OptimConfig, device: torch.device) -> Optimizer:
     """The optimiser of a recipe; norms, biases and single numbers do not decay."""
+    fused = device.type in ('cpu', 'cuda')
+    modules = list(modules)
+    if optim.name == 'muon':
+        return Muon(modules, optim.rate, optim.decay, optim.matrices, fused)
     weights = [p for module in modules for p in module.parameters() if p.requires_grad]
     groups = [
         {'params': [p for p in weights if p.ndim > 1], 'weight_decay': optim.decay},
@@ -31,7 +36,7 @@ def optimiser(modules: Iterable[nn.Module], optim: OptimConfig, device: torch.de
     if optim.name == 'sgd':
         return torch.optim.SGD(groups, optim.rate, momentum=optim.momentum)
     made = torch.optim.Adam if optim.name == 'adam' else torch.optim.AdamW
-    return made(groups, optim.rate, fused=device.type in ('cpu', 'cuda'))
+    return made(groups, optim.rate, fused=fused)
 
 
 def device_of(run: RunConfig) -> torch.device:

@@ -112,10 +112,11 @@ class NetConfig:
 class OptimConfig:
     """How weights move."""
 
-    name: str = setting('adamw', 'the optimiser', choices=('adam', 'adamw', 'sgd'))
+    name: str = setting('adamw', 'the optimiser', choices=('adam', 'adamw', 'sgd', 'muon'))
     rate: float = setting(1e-3, 'highest learning rate', 1e-8, 10.0)
     decay: float = setting(5e-4, 'weight decay', 0.0, 1.0)
     momentum: float = setting(0.9, 'of sgd', 0.0, 0.999)
+    matrices: float = setting(2.0, 'of muon: times the rate that matrices step by', 0.001, 1000.0)
     steps: int = setting(760, 'updates in all', 1, 10_000_000)
     warmup: float = setting(0.05, 'share of the steps over which the rate rises', 0.0, 0.9)
     course: str = setting(
