@@ -276,8 +276,7 @@ def _trained(subject: Subject, part: Part, folder: Path, command: str) -> dict[s
 
 def _key(subject: Subject, recipe: Any) -> str:
     """Of everything that decides a cell's result, not of where files lie and how fast it runs."""
-    facts = dataclasses.asdict(recipe)
-    facts['run'] = {'seed': recipe.run.seed, 'amp': recipe.run.amp}
+    facts = settings.deciding(recipe)
     begun = [*subject.teachers(recipe), *([recipe.start] if recipe.start else [])]
     facts['weights'] = [_weights(folder) for folder in begun]
     return digest(subject.kept(facts))

@@ -356,6 +356,18 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple) else value
 
 
+def deciding(recipe: Any) -> dict[str, Any]:
+    """The settings of a recipe of any task that can change its result, for a digest of them.
+
+    A new setting that the recipe's optimiser does not look at leaves old results as they are.
+    """
+    found = dataclasses.asdict(recipe)
+    found['run'] = {'seed': recipe.run.seed, 'amp': recipe.run.amp}
+    if recipe.optim.name != 'muon':
+        del found['optim']['matrices']
+    return found
+
+
 def differences(old: Any, new: Any) -> list[str]:
     """Dotted names of the settings that differ."""
     return _differences(plain(old), plain(new))

@@ -304,8 +304,19 @@ def test_the_queues_of_this_package_hold_every_schedule_and_corner():
     corners = [(p.recipe.distil.introduction, p.recipe.distil.refinement) for p in sweep.parts[1:]]
     grid = [(a, b) for a in (0, 0.1, 0.2, 0.4) for b in (0.3, 0.5, 0.7) if a < b]
     assert sorted(corners) == grid
-    # A sweep is for choosing: it must not see the test.
-    assert not any(part.recipe.data.test for part in sweep.parts)
+    # What is for choosing must not see the test.
+    optimisers = ablate.read(config_dir() / 'train' / 'optimiser.yaml')
+    assert not any(part.recipe.data.test for part in (*sweep.parts, *optimisers.parts))
+    assert not optimisers.teachers
+
+
+@pytest.mark.parametrize(('name', 'equal'), [('adamw', True), ('muon', False)])
+def test_a_setting_of_another_optimiser_decides_nothing(study, name, equal):
+    one, two = (
+        settings.read(study / 'student.yaml', {'optim.name': name, 'optim.matrices': times})
+        for times in (1.0, 2.0)
+    )
+    assert (settings.deciding(one) == settings.deciding(two)) == equal
 
 
 @pytest.mark.parametrize(

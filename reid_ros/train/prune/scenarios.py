@@ -6,13 +6,12 @@ ranked and retrained on. What several of them begin with is trained once.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from reid_ros.train import saved
+from reid_ros.train import saved, settings
 from reid_ros.train.loop import train
 from reid_ros.train.prune import PruneError
 from reid_ros.train.prune.plan import pruned
@@ -47,12 +46,11 @@ class Stage:
     @property
     def key(self) -> str:
         """Says what is learnt, from the first stage on: equal keys, equal networks."""
-        facts = dataclasses.asdict(self.recipe)
+        facts = settings.deciding(self.recipe)
         if not self.prunes:
             del facts['prune']
         # Scores do not change what is learnt, but a folder holds those that it was asked for.
         facts['data'] = {key: facts['data'][key] for key in facts['data'] if key != 'cache'}
-        facts['run'] = {'seed': self.recipe.run.seed, 'amp': self.recipe.run.amp}
         begun = self.start.key if self.start else ''
         return digest({'recipe': facts, 'start': begun, 'prunes': self.prunes})[:12]
 
