@@ -12,7 +12,7 @@ from reid_ros.train import settings  # noqa: E402
 
 FOLDER = Path(__file__).parents[2] / 'config' / 'train'
 QUEUES = (
-    'ablation', 'sweep', 'prune_study', 'gait_ablation', 'search_ablation',
+    'ablation', 'sweep', 'optimiser', 'prune_study', 'gait_ablation', 'search_ablation',
     'search_ablation_large', 'search_student_ablation',
 )  # fmt: skip
 # Of appearance; those of another task have tests of their own.
