@@ -26,8 +26,9 @@ class Muon(AdamW):
     Source: Jordan et al., Muon: an optimizer for hidden layers, 2024; the length of a step is that
     of Liu et al., Muon is scalable for LLM training, 2025 (eq. 4), so that a learning rate and a
     decay of AdamW fit. A convolution's kernel is the matrix (out, in x height x width), which
-    torch's own Muon refuses. Depthwise kernels, the layer that sees the picture and the classifier
-    (a layer of that name) are AdamW's.
+    torch's own Muon refuses; a layer per part (`weight` of three dimensions that is no
+    convolution's) is a matrix for each. Depthwise kernels, the layer that sees the picture and the
+    classifier (a layer of that name, and what is in it) are AdamW's.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class Muon(AdamW):
         modules = list(modules)
         weights = [p for module in modules for p in module.parameters() if p.requires_grad]
         matrices = {id(p) for module in modules for p in _matrices(module)}
-        rest = [p for p in weights if id(p) not in matrices]
+        stacks = {id(p) for module in modules for p in _stacks(module)}
+        rest = [p for p in weights if id(p) not in matrices | stacks]
         groups = [
-            _group([p for p in weights if id(p) in matrices], decay, True),
-            _group([p for p in rest if p.ndim > 1], decay, False),
-            _group([p for p in rest if p.ndim <= 1], 0.0, False),
+            _group([p for p in weights if id(p) in matrices], decay, orthogonal=True),
+            _group([p for p in weights if id(p) in stacks], decay, orthogonal=True, stacked=True),
+            _group([p for p in rest if p.ndim > 1], decay),
+            _group([p for p in rest if p.ndim <= 1], 0.0),
         ]
         super().__init__([g for g in groups if g['params']], rate, fused=fused)
         # A scaled step that overflowed is to be left out as a whole.
@@ -78,44 +81,68 @@ class Muon(AdamW):
             state['exp_avg'] = torch.zeros_like(weight)
         state['step'] += 1
         momentum = state['exp_avg'].mul_(MOMENTUM).add_(weight.grad)
-        ahead = (weight.grad + MOMENTUM * momentum).flatten(1)
+        ahead = weight.grad + MOMENTUM * momentum
+        ahead = ahead if group['stacked'] else ahead.flatten(1)
         way = orthogonal(ahead).view(weight.shape)
         weight.mul_(1.0 - group['lr'] * group['weight_decay'])
-        weight.add_(way, alpha=-group['lr'] * self._times * LENGTH * math.sqrt(max(ahead.shape)))
+        length = LENGTH * math.sqrt(max(ahead.shape[-2:]))
+        weight.add_(way, alpha=-group['lr'] * self._times * length)
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """(m, n) roughly the nearest matrix of orthonormal rows or columns, in the same number type.
+    """(..., m, n) roughly the nearest matrices of orthonormal rows or columns, same number type.
 
     Singular values come out between 0.7 and 1.2, those that are 0 stay 0.
     """
     a, b, c = NEWTON_SCHULZ
+    tall = matrix.shape[-2] > matrix.shape[-1]
     # Half the digits do: an update is rough anyway.
-    values = matrix.bfloat16()
-    wide = values if len(values) <= values.shape[1] else values.T
-    wide = wide / (wide.norm() + 1e-7)
+    wide = matrix.bfloat16()
+    wide = wide.mT if tall else wide
+    wide = wide / (torch.linalg.matrix_norm(wide, keepdim=True) + 1e-7)
     for _ in range(ITERATIONS):
-        products = wide @ wide.T
+        products = wide @ wide.mT
         wide = a * wide + (b * products + c * products @ products) @ wide
-    found: Tensor = wide if len(values) <= values.shape[1] else wide.T
+    found: Tensor = wide.mT if tall else wide
     return found.to(matrix.dtype)
 
 
-def _group(weights: list[nn.Parameter], decay: float, matrices: bool) -> dict[str, Any]:
-    return {'params': weights, 'weight_decay': decay, 'orthogonal': matrices}
+def _group(
+    weights: list[nn.Parameter], decay: float, orthogonal: bool = False, stacked: bool = False
+) -> dict[str, Any]:
+    return {
+        'params': weights,
+        'weight_decay': decay,
+        'orthogonal': orthogonal,
+        'stacked': stacked,
+    }
 
 
 def _matrices(module: nn.Module) -> list[Tensor]:
+    return [weight for layer, weight in _inside(module) if _mixes(layer)]
+
+
+def _stacks(module: nn.Module) -> list[Tensor]:
+    """Weights of layers that have a matrix for each part."""
     return [
-        layer.weight
-        for name, layer in module.named_modules()
-        if isinstance(layer, (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d))
-        and name.rpartition('.')[2] != 'classifier'
-        and _mixes(layer)
-        and layer.weight.requires_grad
+        weight
+        for layer, weight in _inside(module)
+        if weight.ndim == 3 and not isinstance(layer, nn.Conv1d)
     ]
 
 
-def _mixes(layer: nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) -> bool:
-    """Whether every output is of many inputs."""
-    return isinstance(layer, nn.Linear) or (layer.groups == 1 and layer.in_channels > PICTURES)
+def _inside(module: nn.Module) -> Iterable[tuple[nn.Module, Tensor]]:
+    """Layers outside of classifiers whose `weight` learns, with it."""
+    for name, layer in module.named_modules():
+        weight = getattr(layer, 'weight', None)
+        if not isinstance(weight, nn.Parameter) or not weight.requires_grad:
+            continue
+        if 'classifier' not in name.split('.'):
+            yield layer, weight
+
+
+def _mixes(layer: nn.Module) -> bool:
+    """Whether it is a dense layer or a convolution whose every output is of many inputs."""
+    if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Conv3d)):
+        return layer.groups == 1 and layer.in_channels > PICTURES
+    return isinstance(layer, nn.Linear)

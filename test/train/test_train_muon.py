@@ -122,3 +122,45 @@ def test_weights_without_a_gradient_stay(network):
     after = learn(network, Muon([network], RATE, DECAY, 1.0, True))
     assert torch.equal(before['dense.weight'], after['dense.weight'])
     assert not torch.equal(before['mixes.weight'], after['mixes.weight'])
+
+
+class Parts(nn.Module):
+    """Dense layers as one weight of three dimensions, and such a one in a classifier."""
+
+    def __init__(self, weights):
+        super().__init__()
+        self.weight = nn.Parameter(weights.clone())
+        self.classifier = nn.ModuleDict({'directions': Stack(weights)})
+
+    def forward(self, values):
+        return values @ self.weight + values @ self.classifier['directions'].weight
+
+
+class Stack(nn.Module):
+    def __init__(self, weights):
+        super().__init__()
+        self.weight = nn.Parameter(weights.clone())
+
+
+def test_layers_in_one_weight_move_as_each_alone_would():
+    torch.manual_seed(0)
+    weights, values = torch.randn(3, 8, 12), torch.randn(5, 3, 4, 8)
+    parts = Parts(weights)
+    optimiser = Muon([parts], RATE, DECAY, 2.0, True)
+    alone = [nn.Linear(8, 12, bias=False) for _ in range(3)]
+    for layer, weight in zip(alone, weights):
+        layer.weight.data = weight.T.clone()
+    single = Muon(alone, RATE, DECAY, 2.0, True)
+    for batch in values:
+        optimiser.zero_grad()
+        single.zero_grad()
+        # The classifier's part is AdamW's: it moves, and adds nothing to the others' gradient.
+        parts(batch).sum().backward()
+        for layer, rows in zip(alone, batch):
+            layer(rows).sum().backward()
+        optimiser.step()
+        single.step()
+    assert not torch.equal(parts.weight, weights)
+    assert not torch.equal(parts.classifier['directions'].weight, parts.weight)
+    for layer, weight in zip(alone, parts.weight):
+        torch.testing.assert_close(layer.weight.T, weight, rtol=0.02, atol=2e-3)
