@@ -60,6 +60,10 @@ class Disturbed:
             limits = np.array([0.0, 0.0, WIDTH, HEIGHT])
         else:
             image, mask, limits = self._picture(row)
+        # Numbers of its own, so that the others are the same without it.
+        worn = np.random.default_rng((row, view, 5))
+        if worn.random() < wanted.cloth and not nobody:
+            image = self._clothed(image, mask, worn)
         if chances[1] < wanted.ground:
             image = _over(self._ground(draw), image, mask)
         if chances[2] < wanted.company and not nobody:
@@ -101,6 +105,58 @@ class Disturbed:
         flat = draw.integers(0, 256, 3)
         share = draw.uniform(0.0, 0.8)
         return (share * flat + (1 - share) * drawn).astype(np.uint8)
+
+    def _clothed(
+        self, image: UInt8Array, mask: UInt8Array, draw: np.random.Generator
+    ) -> UInt8Array:
+        """(h, w, 3) the person with textures on one or two parts of the body, in its light."""
+        for _ in range(int(draw.integers(1, 3))):
+            middle, half = draw.uniform(0.0, 1.0), draw.uniform(0.06, 0.45)
+            if draw.random() < 0.2:  # all of the person
+                middle, half = 0.5, 1.0
+            tilt = draw.normal(0.0, 0.15) * (np.arange(WIDTH) - WIDTH / 2)
+            away = np.abs(np.arange(HEIGHT)[:, None] - ABOVE - middle * TALL - tilt)
+            part = np.where(away < half * TALL, mask, 0).astype(np.uint8)
+            if not part.any():
+                continue
+            # Folds and light stay, as strong as they may be.
+            light = image.mean(2, dtype=np.float32)
+            light = (light + 8.0) / (light[part > 0].mean() + 8.0)
+            light = np.clip(light, 0.25, 3.0) ** draw.uniform(0.0, 1.0)
+            texture = self._texture(draw).astype(np.float32) * light[..., None]
+            strength = draw.uniform(0.5, 1.0)
+            mixed = strength * np.clip(texture, 0.0, 255.0) + (1 - strength) * image
+            soft = np.minimum(np.asarray(cv2.GaussianBlur(part, (0, 0), SOFT)), mask)
+            share = (soft / 255.0).astype(np.float32)[..., None]
+            image = (share * mixed + (1 - share) * image).astype(np.uint8)
+        return image
+
+    def _texture(self, draw: np.random.Generator) -> UInt8Array:
+        """(HEIGHT, WIDTH, 3) what hair, knitwear, prints and skin may look like."""
+        kind = draw.random()
+        if kind < 0.2:
+            return self._ground(draw)
+        size = WIDTH, HEIGHT
+        if kind < 0.45:  # a piece of some picture, as a print
+            other, _, _ = self._picture(int(draw.integers(len(self))))
+            tall = int(draw.integers(HEIGHT // 8, HEIGHT + 1))
+            wide = max(1, tall * WIDTH // HEIGHT)
+            y, x = draw.integers(0, HEIGHT - tall + 1), draw.integers(0, WIDTH - wide + 1)
+            piece = np.ascontiguousarray(other[y : y + tall, x : x + wide])
+            return np.asarray(cv2.resize(piece, size), np.uint8)
+        # Noise of several sizes; strands and stripes where its cells are long.
+        long = np.exp2(draw.normal(0.0, 1.2))
+        found = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+        channels = 3 if draw.random() < 0.3 else 1
+        for cells in 2.0 ** np.arange(1, 7):
+            rows, columns = (max(1, round(cells * one)) for one in (1 / long, 0.5 * long))
+            noise = draw.standard_normal((min(rows, HEIGHT), min(columns, WIDTH), channels))
+            how = cv2.INTER_NEAREST if draw.random() < 0.2 else cv2.INTER_CUBIC
+            layer = cv2.resize(noise.astype(np.float32), size, interpolation=how)
+            found += np.float32(draw.uniform(0.0, 1.0)) * layer.reshape(HEIGHT, WIDTH, channels)
+        value, depth = draw.uniform(10, 240), draw.uniform(0.0, 35.0)
+        flat = value + draw.normal(0.0, draw.choice([4.0, 40.0]), 3)
+        return np.clip(flat + depth * found, 0, 255).astype(np.uint8)
 
     def _company(
         self, image: UInt8Array, mask: UInt8Array, draw: np.random.Generator

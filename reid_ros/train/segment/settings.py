@@ -55,6 +55,10 @@ class DisturbConfig:
     flip: float = setting(0.5, 'chance of a mirrored crop', 0.0, 1.0)
     turn: float = setting(6.0, 'largest rotation, degrees', 0.0, 45.0)
     ground: float = setting(0.3, 'chance of another background', 0.0, 1.0)
+    cloth: float = setting(
+        0.0, 'chance of hair, print or skin on a part of the body that no rendered person has',
+        0.0, 1.0,
+    )  # fmt: skip
     company: float = setting(0.4, 'chance of another person before or behind', 0.0, 1.0)
     screen: float = setting(0.2, 'chance of a thing before the person', 0.0, 1.0)
     nobody: float = setting(0.03, 'chance of a box that shows nobody', 0.0, 1.0)
