@@ -10,6 +10,9 @@ import numpy as np
 
 from reid_ros.types import FloatArray, UInt8Array
 
+HOLE = 0.08
+"""Mean of a mask in a hole of the body, from which on it is no gap between arm and trunk that the
+network is sure of, but hair, skin or a print that it does not know."""
 SPECK = 0.05
 """Pieces below this share of the largest piece are no part of the body."""
 HIDDEN = 0.35
@@ -39,12 +42,13 @@ FULL_HEIGHT_PX = 64.0
 
 
 def whole(mask: FloatArray) -> UInt8Array:
-    """(h, w) 0 or 255: a soft mask cut at one half, without specks.
+    """(h, w) 0 or 255: a soft mask cut at one half, without specks and without unsure holes.
 
     Args:
         mask: (h, w) 0 to 1.
     """
     solid: UInt8Array = (mask > 0.5).astype(np.uint8)
+    _fill(solid, mask)
     count, labels, facts, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
     if count > 2:
         areas = facts[1:, cv2.CC_STAT_AREA]
@@ -52,6 +56,21 @@ def whole(mask: FloatArray) -> UInt8Array:
         solid = kept[labels].astype(np.uint8)
     solid *= np.uint8(255)
     return solid
+
+
+def _fill(solid: UInt8Array, mask: FloatArray) -> None:
+    """Close the holes of a body, 0 or 1, where the mask is unsure."""
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(1 - solid, connectivity=4)
+    if count <= 2:
+        return
+    high, wide = solid.shape
+    left, top = facts[:, cv2.CC_STAT_LEFT], facts[:, cv2.CC_STAT_TOP]
+    right, bottom = left + facts[:, cv2.CC_STAT_WIDTH], top + facts[:, cv2.CC_STAT_HEIGHT]
+    inside = (left > 0) & (top > 0) & (right < wide) & (bottom < high)
+    sums = np.bincount(labels.ravel(), mask.ravel(), count)
+    filled = inside & (sums > HOLE * facts[:, cv2.CC_STAT_AREA])
+    filled[0] = False
+    solid[filled[labels]] = 1
 
 
 def judged(
@@ -88,8 +107,10 @@ def judged(
         return 'merged', 0.0
     if tall < SQUAT * broad:
         return 'merged' if broad > 0.8 * float(box[2] - box[0]) else 'truncated', 0.0
-    sure = float(np.count_nonzero(mask > 0.8))
-    unsure = float(np.count_nonzero((mask > 0.2) & (mask <= 0.8)))
+    # What is enclosed by the body is body, however unsure.
+    within = cv2.erode(solid, np.ones((3, 3), np.uint8)) > 0
+    sure = float(np.count_nonzero((mask > 0.8) | within))
+    unsure = float(np.count_nonzero((mask > 0.2) & (mask <= 0.8) & ~within))
     doubt = unsure / max(sure, 1.0)
     if doubt > UNSURE:
         return 'blurred', 0.0

@@ -163,11 +163,36 @@ def test_an_unsure_outline_is_blurred():
     soft = cv2.GaussianBlur(mask, (0, 0), 9)
     assert look(soft, boxes, Bright('sigmoid', 100)).reasons == ('',)
 
-    class Unsure(Bright):
-        def infer(self, batch):
-            return [batch.mean(axis=3).astype(np.float32) / 255]
+    assert look(soft, boxes, Shades()).reasons == ('blurred',)
 
-    assert look(soft, boxes, Unsure()).reasons == ('blurred',)
+
+class Shades(Bright):
+    """A network whose certainty is the brightness."""
+
+    def infer(self, batch):
+        return [batch.mean(axis=3).astype(np.float32) / 255]
+
+
+def test_a_hole_that_the_network_is_unsure_of_is_body_and_a_sure_gap_is_none():
+    mask, boxes = scene((160, 220))
+    whole = look(mask, boxes, Shades())
+    hair, gap = mask.copy(), mask.copy()
+    hair[100:140, 150:170] = 60
+    gap[100:140, 150:170] = 0
+    unsure, open_ = look(hair, boxes, Shades()), look(gap, boxes, Shades())
+    assert np.array_equal(unsure.masks > 127, whole.masks > 127)
+    assert unsure.reasons == open_.reasons == ('',)
+    assert unsure.quality[0] == pytest.approx(whole.quality[0], abs=0.05)
+    assert (whole.masks > 127).sum() - (open_.masks > 127).sum() > 100
+
+
+def test_what_is_unsure_outside_of_the_body_is_no_body():
+    mask, boxes = scene((160, 220))
+    clean = look(mask, boxes, Shades())
+    mask[(mask == 0) & (np.arange(WIDTH) < 150)] = 60
+    found = look(mask, boxes, Shades()).masks
+    # Outlines move by part of a pixel, as the crop is resized; the shade would be ten times that.
+    assert (found > 127).sum() == pytest.approx((clean.masks > 127).sum(), rel=0.06)
 
 
 def test_specks_are_left_out():
