@@ -118,7 +118,9 @@ def walk(was: Spot, began: Spot) -> float:
         return 0.0
     square = (began.x - was.x) ** 2 + (began.y - was.y) ** 2
     spread = was.variance + began.variance + POSE_M**2 + (WANDER_MPS * elapsed_s) ** 2
-    here = (1 - LOST) * math.exp(-square / 2 / spread) / (2 * math.pi * spread)
+    # Nobody leaves the floor: what could have led beyond it led elsewhere on it.
+    area = min(2 * math.pi * spread, FLOOR_M2)
+    here = (1 - LOST) * math.exp(-square / 2 / spread) / area
     return math.log(here * FLOOR_M2 + LOST)
 
 

@@ -33,6 +33,14 @@ def test_with_time_a_place_tells_less_and_in_the_end_nothing():
     assert walk(spot(10, 3.0), spot(9, 3.0)) == 0.0
 
 
+@pytest.mark.parametrize('seconds', [0.2, 1, 3, 5, 8])
+def test_who_begins_at_the_very_place_is_never_less_likely_them(seconds):
+    """Beyond the floor nobody walks, so however long it took they are somewhere on it."""
+    values = [walk(spot(10, 3.0), spot(10 + seconds, x)) for x in (3.0, 6.0, 15.0)]
+    assert values[0] > -1e-9
+    assert values == sorted(values, reverse=True)
+
+
 def test_the_ratio_of_walks_is_calibrated():
     """Strollers of the model against strangers anywhere on the floor."""
     draw = np.random.default_rng(2)
