@@ -34,9 +34,10 @@ HEADS = 0.2
 HEAD = 0.05
 """Least width of a head."""
 UNSURE = 0.6
-"""Unsure pixels for each sure one, from which on an outline is blurred. On rendered people
-the aligned silhouettes below it overlap the true ones by 0.82 to 0.86 on average, those above by
-0.4 to 0.5; of real people the network is less sure at the same quality."""
+"""Unsure pixels for each sure one, from which on an outline is blurred; those within the body do
+not count. Chosen when they did, with an earlier network: on rendered people the aligned
+silhouettes below it overlapped the true ones by 0.82 to 0.86 on average, those above by 0.4 to
+0.5; of real people it was less sure at the same quality."""
 FULL_HEIGHT_PX = 64.0
 """Height of a silhouette: what is lower is blurred by enlarging it."""
 

@@ -67,6 +67,13 @@ class Bright:
         return [(values > self.least).astype(np.float32)[:, None]]
 
 
+class Shades(Bright):
+    """A network whose certainty is the brightness."""
+
+    def infer(self, batch):
+        return [batch.mean(axis=3).astype(np.float32) / 255]
+
+
 def frame(mask, camera='hall', index=0, **more):
     return Frame(camera, index, np.repeat(mask[..., None], 3, axis=2), index, **more)
 
@@ -162,15 +169,7 @@ def test_an_unsure_outline_is_blurred():
     mask, boxes = scene((160, 220))
     soft = cv2.GaussianBlur(mask, (0, 0), 9)
     assert look(soft, boxes, Bright('sigmoid', 100)).reasons == ('',)
-
     assert look(soft, boxes, Shades()).reasons == ('blurred',)
-
-
-class Shades(Bright):
-    """A network whose certainty is the brightness."""
-
-    def infer(self, batch):
-        return [batch.mean(axis=3).astype(np.float32) / 255]
 
 
 def test_a_hole_that_the_network_is_unsure_of_is_body_and_a_sure_gap_is_none():
