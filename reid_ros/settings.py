@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
 import sys
 import typing
 from collections.abc import Mapping
@@ -84,7 +85,13 @@ def _refuse_no_pose(name: str, value: tuple[float, ...]) -> None:
         raise ConfigError(f'{name}: qx qy qz qw is not a rotation: its length is not 1')
 
 
+POWER = re.compile(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+')
+"""Numbers such as 1e-3, which are text to YAML 1.1: it wants a point and a sign."""
+
+
 def _scalar(name: str, value: Any, kind: type, meaning: str) -> Any:
+    if kind is float and isinstance(value, str) and POWER.fullmatch(value):
+        return float(value)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):

@@ -216,6 +216,19 @@ def test_a_whole_number_serves_as_a_real_one():
     assert all(isinstance(value, float) for value in built.cameras['hall'].pose)
 
 
+@pytest.mark.parametrize(
+    ('text', 'number'), [('1e-3', 1e-3), ('2E0', 2.0), ('5.e-1', 0.5), ('1.5e+0', 1.5)]
+)
+def test_powers_of_ten_are_numbers_however_yaml_reads_them(text, number):
+    assert build(Config, yaml.safe_load(f'max_latency_s: {text}')).max_latency_s == number
+
+
+@pytest.mark.parametrize('text', ['e3', '1e', '1e3x', '0x1e3', '1_0e2', 'nan', 'inf'])
+def test_text_that_is_no_power_of_ten_stays_text(text):
+    with pytest.raises(ConfigError, match=f"max_latency_s: '{text}' is not a float"):
+        build(Config, {'max_latency_s': text})
+
+
 @pytest.mark.parametrize('value', ['front', 5, {'front': 1}, None])
 def test_what_is_no_list_is_refused_as_a_list(value):
     with pytest.raises(ConfigError, match=r'camera_names: .* is not a list'):
