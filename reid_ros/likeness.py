@@ -152,7 +152,8 @@ class Likeness:
         persons = self._gallery.numbers
         if looks is None:
             looks = Evidence.none(1, len(persons))
-        shut = self._unmergeable(number)
+        there, shut = self._scene.presence.of_person(number, self._gallery.columns)
+        shut |= self._unmergeable(number)
         nobody = np.zeros(looks.llr.shape)
         result = joined(persons, looks, shut[None], nobody, gait, self._gallery.tracks)
         person = self._gallery[number]
@@ -160,7 +161,6 @@ class Likeness:
             # Old acquaintances were told apart before: how rare strangers are is no reason to
             # take two of them for one.
             result = self._known(result)
-        there = self._scene.presence.of_person(number, self._gallery.columns)
         mine = [track for track in self._scene.visible() if track.person == number]
         if mine:
             met = self._scene.meeting(mine)
@@ -224,7 +224,7 @@ class Likeness:
         others = {number} | person.never | self._scene.elsewhere(number)
         if person.name:
             others |= self._gallery.names.keys()
-        result = self._scene.presence.unlike(number, columns)
+        result = np.zeros(len(columns), np.bool_)
         result[[columns[other] for other in others if other in columns]] = True
         return result
 

@@ -144,19 +144,17 @@ class Presence:
         others = stature.mean(one for one in known if not any(one is my for my in mine))
         return stature.llr(stature.mean(mine), others)
 
-    def unlike(self, number: int, columns: Mapping[int, int]) -> BoolArray:
-        """(n,) True for whoever is surely taller or smaller than a person."""
-        result: BoolArray = (
-            self._compared(self._tall.get(number, (0.0, 0, 0)), columns) < OTHER_LLR
-        )
-        return result
+    def of_person(self, number: int, columns: Mapping[int, int]) -> tuple[DoubleArray, BoolArray]:
+        """Whether a person is each other, by statures and first ways.
 
-    def of_person(self, number: int, columns: Mapping[int, int]) -> DoubleArray:
-        """(n,) log-likelihood ratios that a person is each other, by statures and first ways."""
+        Returns:
+            (n,) log-likelihood ratios, and (n,) True for whoever is surely taller or smaller.
+        """
         result = self._compared(self._tall.get(number, (0.0, 0, 0)), columns)
+        unlike: BoolArray = result < OTHER_LLR
         for other, value in self._came.get(number, {}).items():
             if other in columns:
                 result[columns[other]] += value
         if number in columns:
             result[columns[number]] = 0.0
-        return result
+        return result, unlike

@@ -9,7 +9,8 @@ import numpy as np
 
 from reid_ros.ground import BORDER_PX, Places, on_ground
 from reid_ros.lens import Lens, Pose
-from reid_ros.types import DoubleArray, FloatArray
+from reid_ros.stature import Statures
+from reid_ros.types import DoubleArray, FloatArray, Sightings
 
 NS = 1_000_000_000
 POSE_M = 0.1
@@ -86,6 +87,23 @@ def places(
     for row in np.flatnonzero(~sure).tolist():
         positions[row, :2], covariances[row, :2, :2] = _by_width(boxes[row], lens, pose)
     return Places(positions, covariances, sure, feet.tall)
+
+
+def measured(
+    found: Sightings, statures: Statures, usual_m: float, lens: Lens, pose: Pose, height: int
+) -> Places:
+    """The same for people with numbers, by their own statures, which this image adds to.
+
+    Args:
+        found: who is in the image.
+        statures: of those who bear numbers; takes this image in.
+        usual_m: height of whoever was not measured.
+        lens, pose, height: see `places`.
+    """
+    tall = statures.of(found.persons, usual_m)
+    spots = places(found.boxes, lens, pose, height, tall)
+    statures.note(found.stamp_ns, found.persons, spots.tall, found.boxes)
+    return spots
 
 
 def _by_head(boxes: FloatArray, lens: Lens, pose: Pose, tall: DoubleArray) -> Places:

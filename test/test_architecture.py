@@ -28,7 +28,7 @@ ROOMS = {
     'standing': ('ground', 'types'),
     'claim': ('types',),
     'target': ('claim', 'config', 'ground', 'standing', 'types'),
-    'whereabouts': ('ground', 'lens', 'types'),
+    'whereabouts': ('ground', 'lens', 'stature', 'types'),
     'follow': ('config',),
     'ego': ('lens', 'types'),
     'odometry': ('ego', 'lens', 'moments', 'types'),

@@ -85,7 +85,7 @@ def test_presence_tells_the_tall_from_the_short():
     assert found[0, 2] == 0.0
     own = presence.own([_track(4, 1.62, 70, person=2)])
     assert own[0, 0] < -2.0
-    assert presence.of_person(1, {1: 0, 2: 1})[1] < -2.0
+    assert presence.of_person(1, {1: 0, 2: 1})[0][1] < -2.0
 
 
 def test_a_track_is_no_evidence_for_itself():
@@ -139,16 +139,16 @@ def test_the_way_to_where_somebody_new_began_tells_who_they_may_be_yet():
     presence.note(_track(2, 0.0, 0, person=2, x=9.0))
     begun = _track(3, 0.0, 6.5, person=3, x=9.2)
     presence.born(begun, 0)
-    far, near, own = presence.of_person(3, columns)
+    far, near, own = presence.of_person(3, columns)[0]
     assert far < -2.0
     assert near > 0.5
     assert own == 0.0
-    assert presence.of_person(1, columns)[2] == far
+    assert presence.of_person(1, columns)[0][2] == far
     # One of them turns out to be somebody else's: what was known of the way goes with the number.
     presence.merge(2, 1)
-    assert presence.of_person(3, columns).tolist() == [0.0, near, 0.0]
+    assert presence.of_person(3, columns)[0].tolist() == [0.0, near, 0.0]
     presence.forget(3)
-    assert not presence.of_person(2, columns).any()
+    assert not presence.of_person(2, columns)[0].any()
 
 
 def test_whoever_was_split_off_did_not_walk_here_from_the_person_they_were_taken_for():
@@ -158,7 +158,7 @@ def test_whoever_was_split_off_did_not_walk_here_from_the_person_they_were_taken
     track.restart()
     track.person, track.seen_ns = 2, track.seen_ns + NS
     presence.born(track, 1)
-    assert presence.of_person(2, {1: 0, 2: 1}).tolist() == [0.0, 0.0]
+    assert presence.of_person(2, {1: 0, 2: 1})[0].tolist() == [0.0, 0.0]
 
 
 def test_a_track_that_was_somebody_else_all_the_time_leaves_no_place():

@@ -28,7 +28,7 @@ from reid_ros.ros.table import TableError, cloud_to_table, table_sightings
 from reid_ros.stature import Statures
 from reid_ros.target import Look, Target
 from reid_ros.types import DoubleArray, Event
-from reid_ros.whereabouts import places
+from reid_ros.whereabouts import measured
 
 NS = 1_000_000_000
 # A stamp this far ahead of the clock is no stamp of this robot's clock.
@@ -284,10 +284,9 @@ class Seen(Source):
         except TableError:
             return
         usual = self.config.person_height_m
-        tall = self._statures.of(found.persons, usual)
-        spots = places(found.boxes, self._lens, self._ground.mount, self._height, tall)
         if self.config.mount:
-            self._statures.note(found.stamp_ns, found.persons, spots.tall, found.boxes)
+            mount = self._ground.mount
+            spots = measured(found, self._statures, usual, self._lens, mount, self._height)
         else:  # the height of the camera is not known: nor is the floor
             rough = by_height(found.boxes, self._lens, usual)
             turned = Pose.of(FORWARD).rotation

@@ -30,7 +30,7 @@ from reid_ros.ros.subscribe import QUIET_PUBLISHER
 from reid_ros.stature import Statures
 from reid_ros.target import Aim, Look, Target, nearest
 from reid_ros.types import Moment, Sightings
-from reid_ros.whereabouts import POSE_M, Estimate, Whereabouts, places
+from reid_ros.whereabouts import POSE_M, Estimate, Whereabouts, measured
 
 if TYPE_CHECKING:
     from reid_ros.ros.outputs import Shot
@@ -193,9 +193,8 @@ class TargetTopics:
         asked = bool(self._of(found.camera).mount) or not riding
         seen = glance.standpoint
         if seen is not None:
-            tall = self._statures.of(found.persons, self._config.person_height_m)
-            spots = places(found.boxes, seen.view.lens, seen.view.pose, glance.height, tall)
-            self._statures.note(found.stamp_ns, found.persons, spots.tall, found.boxes)
+            lens, pose, usual = seen.view.lens, seen.view.pose, self._config.person_height_m
+            spots = measured(found, self._statures, usual, lens, pose, glance.height)
             away = (spots.positions - seen.view.pose.position)[:, :2]
             return Look(found, np.linalg.norm(away, axis=1), spots, seen.frame, asked)
         if glance.rough is None:

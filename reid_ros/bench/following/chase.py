@@ -23,7 +23,7 @@ from reid_ros.pipeline import Pipeline
 from reid_ros.stature import Statures
 from reid_ros.target import Look, Target
 from reid_ros.types import DoubleArray, Event, Frame, IntArray, Sightings
-from reid_ros.whereabouts import Whereabouts, places
+from reid_ros.whereabouts import Whereabouts, measured
 from reid_ros.world.live import LiveWorld
 from reid_ros.world.rig import Camera
 from reid_ros.world.scenario import SCENARIOS, START_NS
@@ -235,9 +235,7 @@ class Chase:
         now: float,
     ) -> int:
         """Take in what was found; the row of the target, -1 = not surely seen."""
-        tall = self._statures.of(found.persons, PERSON_M)
-        spots = places(found.boxes, view.lens, view.pose, view.height, tall)
-        self._statures.note(found.stamp_ns, found.persons, spots.tall, found.boxes)
+        spots = measured(found, self._statures, PERSON_M, view.lens, view.pose, view.height)
         away = np.linalg.norm((spots.positions - view.pose.position)[:, :2], axis=1)
         look = Look(found, away, spots, MAP, camera.moving)
         if self._asking.due(now):
