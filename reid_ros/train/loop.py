@@ -103,8 +103,7 @@ def learn(
         Diverged: the loss did; the folder holds the last good checkpoint.
         TrainError: the folder belongs to another recipe.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    _same_recipe(kind, recipe, folder)
+    _refuse_other(kind, recipe, folder)
     if (folder / saved.SCORES).is_file():
         return Trained(folder, saved.scores(folder))
     if recipe.run.threads:
@@ -115,9 +114,8 @@ def learn(
         return _Training(kind, recipe, folder, tell, hooks, command, members).run()
 
 
-def _same_recipe(kind: Kind, recipe: AnyRecipe, folder: Path) -> None:
+def _refuse_other(kind: Kind, recipe: AnyRecipe, folder: Path) -> None:
     if not (folder / saved.RECIPE).is_file():
-        settings.write(recipe, folder / saved.RECIPE)
         return
     old = kind.read(folder / saved.RECIPE)
     # How it runs may change; what it learns may not.
@@ -146,6 +144,10 @@ class _Training:
         device = device_of(recipe.run)
         self._precision = Precision(recipe.run, device)
         self._task = kind.make(recipe, Place(device, self._precision, members.rank))
+        # Only now is everything there that the recipe names: a folder holds no training before.
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / saved.RECIPE).is_file():
+            settings.write(recipe, folder / saved.RECIPE)
         hasten(self._task.network)
         # Hooks, which are of networks of appearance, see what such a task has made.
         self.network = cast(Network, self._task.network)

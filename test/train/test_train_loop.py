@@ -230,6 +230,7 @@ def test_attention_begins_as_the_mean_of_its_start(recipe, finished):
 def test_a_start_of_another_network_is_refused(recipe, finished, tmp_path):
     with pytest.raises(TrainError, match=r'net.embed: 32, but .* has 24'):
         train(recipe(start=str(finished.folder), net__embed=32), tmp_path)
+    assert not [*tmp_path.iterdir()]  # and so the right one may follow
 
 
 def test_the_command_scores_the_last_people_once(path, finished, capsys):
@@ -261,9 +262,11 @@ def test_finished_trainings_stand_side_by_side(finished, tmp_path, capsys):
         ('data.people=40', 'a batch of 40 people, but there are 4'),
     ],
 )
-def test_a_wrong_setting_is_named(path, tmp_path, capsys, word, message):
-    assert cli.main(['train', 'run', str(path), '--out', str(tmp_path), '--set', word]) == 2
+def test_a_wrong_setting_is_named_and_leaves_no_folder(path, tmp_path, capsys, word, message):
+    folder = tmp_path / 'out'
+    assert cli.main(['train', 'run', str(path), '--out', str(folder), '--set', word]) == 2
     assert message in capsys.readouterr().err
+    assert not folder.exists()
 
 
 def test_two_processes_learn_one_network(path, tmp_path):
