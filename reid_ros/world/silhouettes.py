@@ -77,6 +77,7 @@ class GaitStudio:
         frames: moments of a sequence.
         size: height and width of masks and crops.
         rate_hz: moments a second.
+        turn_deg: standard deviation of how much a walk turns, degrees a metre.
     """
 
     def __init__(
@@ -90,6 +91,8 @@ class GaitStudio:
         randomise: str = 'clean',
         people: Callable[[int], Person] | None = None,
         studio: Studio | None = None,
+        heights_m: tuple[float, float] | None = EYES_M,
+        turn_deg: float = 0.0,
     ) -> None:
         """Set up the cameras.
 
@@ -102,7 +105,9 @@ class GaitStudio:
             seed: of cameras, places and walks.
             randomise: 'clean', 'usual' or 'harsh'.
             people: person by index; None: the split's population.
-            studio: one that is there already, instead of cameras, seed and randomise.
+            studio: one that is there already, instead of cameras, seed, randomise and heights.
+            heights_m: of the cameras, see `Studio`.
+            turn_deg: standard deviation of how much a walk turns, degrees a metre.
 
         Raises:
             WorldError: a number out of range, or another split's studio.
@@ -114,8 +119,9 @@ class GaitStudio:
         if studio is not None and studio.split != split:
             raise WorldError(f'the studio is of split {studio.split!r}, not of {split!r}')
         if studio is None:
-            studio = Studio(split, cameras, seed, randomise, heights_m=EYES_M, spots=SPOTS)
+            studio = Studio(split, cameras, seed, randomise, heights_m=heights_m, spots=SPOTS)
         self.studio, self.frames, self.rate_hz = studio, frames, rate_hz
+        self.turn_deg = turn_deg
         self.size = checked_size(size)
         self._people = people or (lambda index: person(split, index))
         self._last: tuple[int, Person] | None = None
@@ -172,8 +178,9 @@ class GaitStudio:
         rng = generator(split, 'gait view', seed, index, condition, walk, view)
         camera = int(rng.integers(len(self.studio.stands)))
         return camera, self.studio.photograph(
-            step, camera, rng, self.frames, self.rate_hz, float(view), True, painted
-        )
+            step, camera, rng, self.frames, self.rate_hz, float(view), True, painted,
+            self.turn_deg,
+        )  # fmt: skip
 
     def sequences(
         self,

@@ -193,8 +193,9 @@ def path(
     ways: DoubleArray,
     view_deg: float | None,
     rng: np.random.Generator,
+    turn_deg: float = 0.0,
 ) -> Path:
-    """A way before the camera, nearly straight, clear of furniture and in view where possible.
+    """A way before the camera, an arc, clear of furniture and in view where possible.
 
     Args:
         stand: the camera.
@@ -203,6 +204,8 @@ def path(
         ways: (t,) metres walked since the first moment.
         view_deg: angle of view at the middle moment as of `angle_of_view`; None: any.
         rng: draws it.
+        turn_deg: standard deviation of how much it turns, degrees a metre, where the direction is
+            given; it is nearly straight where not.
     """
     # A given direction leaves fewer places for a long way.
     tries = _PROPOSALS if view_deg is None else 4 * _PROPOSALS
@@ -213,7 +216,7 @@ def path(
     else:
         # All from one side, as where the cameras stand on one side of the walkway.
         headings = bearing(stand.view, middle) + np.radians(view_deg)
-    bends = rng.normal(0, 0.05, tries) * (view_deg is None)
+    bends = rng.normal(0, 1, tries) * (0.05 if view_deg is None else np.radians(turn_deg) / 2)
     offsets = ways - ways[len(ways) // 2]
     # Furniture may hide the middle of a long way too.
     count = min(3 + int(ways[-1] / _MARK_M), 12)

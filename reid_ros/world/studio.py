@@ -147,6 +147,7 @@ class Studio:
         view_deg: float | None = None,
         alone: bool = False,
         painted: bool = True,
+        turn_deg: float = 0.0,
     ) -> list[Photo]:
         """Pictures of somebody who walks by.
 
@@ -160,6 +161,7 @@ class Studio:
             alone: whether nobody else comes into the picture.
             painted: whether there are images; without, boxes and who is seen where are the
                 same, the neighbourhoods smaller, and all of it comes in a third of the time.
+            turn_deg: see `stands.path`.
 
         Raises:
             WorldError: no such camera, a number out of range, or company that is not painted.
@@ -172,7 +174,8 @@ class Studio:
             )
         canvas, stand = self.empty(camera), self.stands[camera]
         times = np.arange(moments) / rate_hz
-        way = path(stand, canvas.depth, self.level.pixels, stroll.speed * times, view_deg, rng)
+        ways = stroll.speed * times
+        way = path(stand, canvas.depth, self.level.pixels, ways, view_deg, rng, turn_deg)
         crowd = [_Actor.of(stroll, way, times)]
         if not alone and rng.random() < self.level.hidden:
             crowd += self._company(stand, way, stroll.speed, times, rng)

@@ -50,6 +50,13 @@ class GaitSetConfig:
     frames: int = setting(16, 'world: moments of a walk', 1, 1000)
     rate_hz: float = setting(12.5, 'world: moments a second', 0.1, 100.0)
     cameras: int = setting(4, 'world: how many cameras', 1, 1000)
+    heights: tuple[float, ...] = setting(
+        (0.9, 1.9), 'world: lowest and highest camera, metres; none = as in the worlds, mostly under '
+        'the ceiling, some at the height of a person or a robot', 0.1, 20.0,
+    )  # fmt: skip
+    turn: float = setting(
+        0.0, 'world: standard deviation of how much walks turn, degrees a metre', 0.0, 90.0
+    )
     seed: int = setting(
         0, 'world: of cameras, places and walks; public sets: of who is held out', 0, 1 << 31
     )

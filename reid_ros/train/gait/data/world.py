@@ -36,6 +36,7 @@ from reid_ros.types import AnyArray, BoolArray, Frame, IntArray, ReidError, UInt
 from reid_ros.world.cast import same_body
 from reid_ros.world.crops import detected
 from reid_ros.world.photo import Photo
+from reid_ros.world.scenario import WorldError
 from reid_ros.world.seeds import Split, generator
 from reid_ros.world.silhouettes import GaitStudio
 
@@ -45,7 +46,7 @@ VERSION = 1
 """Of what is drawn and stored; a change makes older files unused."""
 _TRUTH = (
     'split', 'first', 'people', 'alike', 'normal', 'bag', 'coat', 'views', 'frames', 'rate_hz',
-    'cameras', 'seed', 'randomise',
+    'cameras', 'heights', 'turn', 'seed', 'randomise',
 )  # fmt: skip
 """Settings that change a true mask; `shake` changes only what is seen."""
 
@@ -235,9 +236,19 @@ def _studio(spec: GaitSetConfig) -> GaitStudio:
         people = (lambda index: same_body(split, index, spec.seed)) if spec.alike else None
         _LAST[spec] = GaitStudio(
             split, spec.frames, (64, 64), spec.rate_hz, spec.cameras, spec.seed, spec.randomise,
-            people,
+            people, heights_m=_heights(spec), turn_deg=spec.turn,
         )  # fmt: skip
     return _LAST[spec]
+
+
+def _heights(spec: GaitSetConfig) -> tuple[float, float] | None:
+    if not spec.heights:
+        return None
+    if len(spec.heights) != 2 or spec.heights[0] > spec.heights[1]:
+        raise WorldError(
+            f'heights: {list(spec.heights)}: give the lowest and the highest camera, or nothing'
+        )
+    return spec.heights[0], spec.heights[1]
 
 
 def _part(
