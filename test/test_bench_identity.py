@@ -7,6 +7,7 @@ import pytest
 
 from reid_ros.bench import contenders as who
 from reid_ros.bench import fitting, identity
+from reid_ros.calibration import CAUTIOUS
 from reid_ros.cli import main
 from reid_ros.pipeline import Pipeline
 from reid_ros.world.scenario import SCENARIOS
@@ -77,6 +78,30 @@ def test_tracks_of_rendered_people_are_those_of_their_owners():
     np.testing.assert_allclose(np.linalg.norm(tracks.vectors, axis=1), 1, atol=1e-5)
     joined = fitting.Tracks.joined([tracks, tracks])
     assert len(set(joined.persons.tolist())) == 2 * len(set(tracks.persons.tolist()))
+
+
+def test_tracks_of_rendered_walkers_have_vectors_of_gait(monkeypatch):
+    world = World(SMALL, 4, 'train')
+    pipeline = Pipeline(who.settings(world), None, None, walks=who.seeing('gait'))
+    cameras = [camera.name for camera in world.cameras]
+    tracks = fitting.observed(pipeline, cameras, fitting.boxed(world), gait=True)
+    length = pipeline.sight.walks.gaits.card.output.vector
+    assert len(tracks.persons) >= 3
+    assert tracks.vectors.shape == (len(tracks.persons), length)
+    np.testing.assert_allclose(np.linalg.norm(tracks.vectors, axis=1), 1, atol=1e-5)
+    assert set(tracks.persons.tolist()) <= {person.number for person in world.people}
+    # Each world is seen by eyes of its own: tracks of the one before mean others.
+    given = []
+    monkeypatch.setattr(fitting, 'named', lambda name: SMALL)
+    monkeypatch.setattr(fitting, 'observed', lambda *args: (given.append(args), tracks)[1])
+    monkeypatch.setattr(fitting.Calibration, 'of', lambda *columns: CAUTIOUS)
+    found, joined = fitting.fitted(
+        None, ('a', 'b'), (4,), 'train', walks=lambda: who.seeing('gait')
+    )
+    assert found is CAUTIOUS
+    assert len(joined.persons) == 2 * len(tracks.persons)
+    assert [args[-1] for args in given] == [True, True]
+    assert given[0][0].sight.walks is not given[1][0].sight.walks
 
 
 @pytest.mark.parametrize(

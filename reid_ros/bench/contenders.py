@@ -220,10 +220,7 @@ class Contender:
         """
         if truth is not None:
             return Walks(_Unseen(), truth)
-        if not self.gait:
-            return None
-        config = _networks(self.gait)
-        return Walks(loading.silhouettes(config), loading.walking(config))
+        return seeing(self.gait) if self.gait else None
 
     @property
     def gait_calibration(self) -> Calibration | None:
@@ -233,8 +230,22 @@ class Contender:
         return loading.parts(_networks(self.gait)).gait_calibration if self.gait else None
 
 
-def _networks(gait: str) -> Config:
-    model = ModelConfig(detector='none', appearance='none', gait=gait, silhouette='silhouette')
+def seeing(gait: str, silhouette: str = 'silhouette', threads: int = 0) -> Walks:
+    """What sees people walk by two networks, of one run.
+
+    Args:
+        gait, silhouette: name or file of each.
+        threads: CPU threads of one operator of the former, 0 = all cores.
+
+    Raises:
+        ReidError: the networks cannot be loaded.
+    """
+    config = _networks(gait, silhouette)
+    return Walks(loading.silhouettes(config), loading.walking(config, threads))
+
+
+def _networks(gait: str, silhouette: str = 'silhouette') -> Config:
+    model = ModelConfig(detector='none', appearance='none', gait=gait, silhouette=silhouette)
     return Config(model=model, backend='cpu')
 
 

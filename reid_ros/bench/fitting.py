@@ -17,13 +17,15 @@ from reid_ros.calibration import Calibration
 from reid_ros.embed import LEARN_QUALITY, Embedder
 from reid_ros.moments import Moments
 from reid_ros.pipeline import Pipeline
+from reid_ros.seen import Observation
+from reid_ros.sight import Walks
 from reid_ros.types import FloatArray, Frame, IntArray
 from reid_ros.world.scenario import named
 from reid_ros.world.seeds import Split
 from reid_ros.world.world import World
 
-CROPS = 4
-"""Vectors that a track needs to take part."""
+CROPS, WALKS = 4, 2
+"""Vectors that a track needs to take part, of looks and of gait."""
 PURE = 0.9
 """Least share of a track's vectors that must show its person."""
 SCENARIOS = ('crossing', 'crowded', 'absence', 'yard', 'robot')
@@ -79,11 +81,20 @@ def boxed(
 
 
 def observed(
-    pipeline: Pipeline, cameras: Sequence[str], images: Iterable[tuple[Frame, IntArray]]
+    pipeline: Pipeline,
+    cameras: Sequence[str],
+    images: Iterable[tuple[Frame, IntArray]],
+    gait: bool = False,
 ) -> Tracks:
     """The tracks that a pipeline makes of a world's images, each with its person.
 
-    A track that was swapped between people, or of which too few crops are good, is left out.
+    A track that was swapped between people, or of which too few vectors are good, is left out.
+
+    Args:
+        pipeline: makes them.
+        cameras: of the world.
+        images: as of `boxed`.
+        gait: whether it is vectors of gait, in place of looks.
     """
     moments: Moments[Frame] = Moments(list(cameras))
     owners: dict[tuple[str, int], IntArray] = {}
@@ -93,11 +104,7 @@ def observed(
         for frames in moments.ready():
             who = {frame.camera: owners.pop((frame.camera, frame.index)) for frame in frames}
             for seen in pipeline.observe(frames):
-                for row, vector, quality in zip(
-                    seen.rows.tolist(), seen.vectors, seen.qualities.tolist()
-                ):
-                    if quality < LEARN_QUALITY or not np.isfinite(vector).all():
-                        continue
+                for row, vector, quality in _good(seen, gait):
                     key = seen.camera, int(seen.tracks.ids[row])
                     track = tracks.setdefault(key, _Track())
                     track.vectors.append(vector)
@@ -112,10 +119,11 @@ def observed(
         moments.close(name)
     step()
     number = {name: i for i, name in enumerate(cameras)}
+    least = WALKS if gait else CROPS
     vectors, persons, places = [], [], []
     for (camera, _), track in tracks.items():
         person, count = _most(track.persons)
-        if person and len(track.vectors) >= CROPS and count >= PURE * len(track.persons):
+        if person and len(track.vectors) >= least and count >= PURE * len(track.persons):
             mean = np.average(np.stack(track.vectors), axis=0, weights=track.weights)
             vectors.append(mean / np.linalg.norm(mean))
             persons.append(person)
@@ -127,6 +135,17 @@ def observed(
     )
 
 
+def _good(seen: Observation, gait: bool) -> list[tuple[int, FloatArray, float]]:
+    """Rows, vectors and qualities of what identities learn from."""
+    if not gait:
+        found = zip(seen.rows.tolist(), seen.vectors, seen.qualities.tolist())
+        return [one for one in found if one[2] >= LEARN_QUALITY and np.isfinite(one[1]).all()]
+    if seen.gait is None:
+        return []
+    own = seen.gait
+    return list(zip(own.rows.tolist(), own.vectors, own.qualities.tolist()))
+
+
 def _most(persons: Sequence[int]) -> tuple[int, int]:
     """The person who occurs most often, and how often."""
     numbers, counts = np.unique(persons, return_counts=True)
@@ -135,13 +154,21 @@ def _most(persons: Sequence[int]) -> tuple[int, int]:
 
 
 def fitted(
-    embedder: Embedder,
+    embedder: Embedder | None,
     scenarios: Sequence[str] = SCENARIOS,
     seeds: Sequence[int] = SEEDS,
     split: Split = 'validation',
     tell: Callable[[int], None] = lambda images: None,
+    walks: Callable[[], Walks] | None = None,
 ) -> tuple[Calibration, Tracks]:
-    """The calibration of an embedder on rendered people, and the tracks behind it.
+    """The calibration of vectors on rendered people, and the tracks behind it.
+
+    Args:
+        embedder: of vectors of looks; None: `walks` are calibrated.
+        scenarios, seeds, split: of the worlds.
+        tell: is called with the number of images done.
+        walks: makes what sees people walk, anew for each world; their vectors of gait are
+            compared in the place of looks.
 
     Raises:
         WorldError: a scenario that does not exist.
@@ -151,8 +178,9 @@ def fitted(
     for name in scenarios:
         for seed in seeds:
             world = World(named(name), seed, split)
-            pipeline = Pipeline(settings(world), None, embedder)
+            walking = walks() if walks else None
+            pipeline = Pipeline(settings(world), None, embedder, walks=walking)
             cameras = [camera.name for camera in world.cameras]
-            parts.append(observed(pipeline, cameras, boxed(world, tell)))
+            parts.append(observed(pipeline, cameras, boxed(world, tell), walking is not None))
     tracks = Tracks.joined(parts)
     return Calibration.of(tracks.vectors, tracks.persons, tracks.cameras), tracks

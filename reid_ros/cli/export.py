@@ -151,7 +151,7 @@ def _export(args: argparse.Namespace) -> int:
 
 def _calibrated(made: Made, args: argparse.Namespace) -> Card:
     """The card with what angles mean in rendered worlds, written again."""
-    from reid_ros.bench import fitting
+    from reid_ros.bench import contenders, fitting
     from reid_ros.embed import Embedder
     from reid_ros.model import Model
     from reid_ros.progress import Progress
@@ -159,8 +159,14 @@ def _calibrated(made: Made, args: argparse.Namespace) -> Card:
 
     progress = Progress(None if args.quiet else sys.stderr, 0, 'images')
     try:
-        with Model.load(made.path, made.card, backend='cpu', threads=args.threads) as model:
-            found, _ = fitting.fitted(Embedder(model), tell=progress.add)
+        if made.card.kind == 'gait':
+            path, seer = str(made.path), args.silhouette or 'silhouette'
+            found, _ = fitting.fitted(
+                None, tell=progress.add, walks=lambda: contenders.seeing(path, seer, args.threads)
+            )
+        else:
+            with Model.load(made.path, made.card, backend='cpu', threads=args.threads) as model:
+                found, _ = fitting.fitted(Embedder(model), tell=progress.add)
     finally:
         progress.close()
     card = dataclasses.replace(made.card, calibration=rounded(found.to_json()))

@@ -51,9 +51,10 @@ class GaitSetConfig:
     rate_hz: float = setting(12.5, 'world: moments a second', 0.1, 100.0)
     cameras: int = setting(4, 'world: how many cameras', 1, 1000)
     heights: tuple[float, ...] = setting(
-        (0.9, 1.9), 'world: lowest and highest camera, metres; none = as in the worlds, mostly under '
-        'the ceiling, some at the height of a person or a robot', 0.1, 20.0,
-    )  # fmt: skip
+        (0.9, 1.9),
+        'world: lowest and highest camera, metres; none = as in the worlds, mostly under the '
+        'ceiling, some at the height of a person or a robot',
+    )
     turn: float = setting(
         0.0, 'world: standard deviation of how much walks turn, degrees a metre', 0.0, 90.0
     )
