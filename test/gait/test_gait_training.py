@@ -11,6 +11,8 @@ torch = pytest.importorskip('torch', reason='training needs torch')
 from gait_trees import casia_b  # noqa: E402
 
 from reid_ros import cli  # noqa: E402
+from reid_ros.bench import fitting  # noqa: E402
+from reid_ros.calibration import CAUTIOUS  # noqa: E402
 from reid_ros.train import ablate, curves, loop  # noqa: E402
 from reid_ros.train import saved as trained  # noqa: E402
 from reid_ros.train.checkpoint import TrainError  # noqa: E402
@@ -293,7 +295,7 @@ def test_a_study_of_gait_ends_in_a_table_with_its_gates(path, finished, tmp_path
     assert content['cells'][1]['flops'] == content['cells'][0]['flops']
 
 
-def test_the_commands_train_score_and_export_gait(path, tmp_path, capsys):
+def test_the_commands_train_score_and_export_gait(path, tmp_path, capsys, monkeypatch):
     out = str(tmp_path / 'out')
     words = ['train', 'run', str(path), '--out', out, '--quiet', '--test']
     words += ['--set', 'optim.steps=2']
@@ -308,5 +310,20 @@ def test_the_commands_train_score_and_export_gait(path, tmp_path, capsys):
     card = json.loads(target.with_suffix('.json').read_text())
     assert card['kind'] == 'gait'
     assert (tmp_path / card['head']).is_file()
+    # The worlds themselves take minutes; that they are asked and their answer is kept is shown.
+    asked = []
+
+    def fitted(embedder, tell, walks):
+        asked.append((embedder, walks()))
+        return CAUTIOUS, None
+
+    monkeypatch.setattr(fitting, 'fitted', fitted)
+    assert cli.main(['export', out, '--out', str(target), '--rendered', '--quiet']) == 0
+    card = json.loads(target.with_suffix('.json').read_text())
+    assert card['calibration'] == CAUTIOUS.to_json()
+    assert card['command'].endswith('--rendered')
+    assert asked[0][0] is None
+    assert asked[0][1].gaits.card.sha256 == card['sha256']
+    capsys.readouterr()
     assert cli.main(['export', out, '--out', str(target), '--clip', '4']) == 2
     assert 'no meaning for a gait network' in capsys.readouterr().err
