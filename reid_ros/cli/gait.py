@@ -29,9 +29,8 @@ def exported(args: argparse.Namespace) -> Callable[..., Made]:
     """
     from reid_ros.train.gait.artefact import PRECISIONS, exported
 
-    for option in ('clip', 'rendered'):
-        if getattr(args, option):
-            raise ReidError(f'--{option} has no meaning for a gait network')
+    if args.clip:
+        raise ReidError('--clip has no meaning for a gait network')
     if args.precision not in PRECISIONS:
         raise ReidError(
             f'--precision {args.precision}: gait networks have {", ".join(PRECISIONS)}'
