@@ -188,15 +188,14 @@ class Evidence:
     def with_gait(self, gait: Evidence) -> Evidence:
         """What looks and gait say together; where gait says nothing of a track, looks alone.
 
-        People change clothes, and wear what others wear: beside gait, looks count as a mixture
-        with these chances, so that they speak neither against nor for anybody without limit. The
-        shares of strangers join as independent ones do (Fisher), of those kinds that speak for
-        the person; where that is one of the two, its share counts twice (Bonferroni).
+        People change clothes: beside gait, looks count as a mixture with this chance, so that
+        they speak against nobody without limit. For somebody they do: that others may wear the
+        same is in `Scores.bounded`, and between two persons the one who looks more alike goes
+        first. The shares of strangers join as independent ones do (Fisher), of those kinds that
+        speak for the person; where that is one of the two, its share counts twice (Bonferroni).
         """
         unknown, walks = np.isnan(self.llr), ~np.isnan(gait.llr)
-        looks = np.where(unknown, 0.0, self.llr)
-        looks = _worn(np.logaddexp(looks + math.log1p(-CHANGED), math.log(CHANGED)))
-        looks = np.where(unknown, 0.0, looks)
+        looks = np.where(unknown, 0.0, _changed(np.where(unknown, 0.0, self.llr)))
         with np.errstate(invalid='ignore'):
             for_looks = np.where(looks > 0, self.log_p, 0.0)
             for_gait = np.where(gait.llr > 0, gait.log_p, 0.0)
@@ -262,14 +261,19 @@ def joined(
     found = looks if gait is None else looks.with_gait(gait)
     llr, log_p = found.llr, found.log_p
     closed = shut | np.isnan(llr)
-    known = np.where(closed, 0.0, llr)
-    over = np.where(closed, 0.0, known - _worn(known))
-    if gait is not None:  # such rows have it in them
-        over[~np.isnan(gait.llr).all(axis=1)] = 0.0
+    own = np.where(closed | np.isnan(looks.llr), 0.0, looks.llr)
+    own = own if gait is None else _changed(own)
+    over = own - _worn(own)
     llr[closed] = -np.inf
     log_p[closed] = 0.0
     share = _log_share(~closed, recent, tracks)
     return Scores(persons, llr, log_p, share, over=over)
+
+
+def _changed(looks: DoubleArray) -> DoubleArray:
+    """Likelihood ratios of looks, where somebody wears other clothes with a chance of CHANGED."""
+    result: DoubleArray = np.logaddexp(looks + math.log1p(-CHANGED), math.log(CHANGED))
+    return result
 
 
 def _worn(looks: DoubleArray) -> DoubleArray:

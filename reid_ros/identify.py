@@ -288,7 +288,7 @@ class Identifier:
             score = found.probability(0, best)
             track.restart()
             self._bind(track, int(found.persons[best]), score, margin, stamp_ns)
-        elif found.llr[0, own] < ODD_LLR and (
+        elif found.bounded[0, own] < ODD_LLR and (
             track.walk.total is not None
             or (track.odd >= GIVE_UP_ODD and stamp_ns - track.odd_ns >= NS)
         ):

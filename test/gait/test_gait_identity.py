@@ -8,7 +8,7 @@ import pytest
 from people import CLEAR, NS, Stage, figures, lookalike, turned
 
 from reid_ros.calibration import Calibration, Condition, Spread
-from reid_ros.evidence import ALIKE, CHANGED, Evidence
+from reid_ros.evidence import ALIKE, CHANGED, Evidence, joined
 from reid_ros.gait import Gait
 from reid_ros.gallery import Gallery
 from reid_ros.gallery_store import _TABLES, GalleryStore, ModelId
@@ -245,11 +245,21 @@ def test_where_gait_says_nothing_looks_count_as_before():
     np.testing.assert_array_equal(both.log_p, looks.log_p)
 
 
-def test_looks_speak_without_limit_neither_for_nor_against_beside_gait():
-    looks = evidence([40.0, -40.0, 0.0, np.nan], [-30.0, -0.1, -1.0, np.nan])
-    both = looks.with_gait(evidence([1.0, 1.0, 1.0, 1.0], [-2.0, -2.0, -2.0, -2.0]))
-    expected = [1 - np.log(ALIKE), 1 + np.log(CHANGED), 1.0, 1.0]
-    np.testing.assert_allclose(both.llr[0], expected, atol=0.03)
+def test_looks_speak_against_nobody_without_limit_beside_gait_and_for_somebody_as_bounded():
+    looks = evidence([40.0, 20.0, -40.0, 0.0, np.nan], [-30.0, -20.0, -0.1, -1.0, np.nan])
+    gait = evidence([1.0] * 5, [-2.0] * 5)
+    both = looks.with_gait(gait)
+    expected = [41.0, 21.0, 1 + np.log(CHANGED), 1.0, 1.0]
+    np.testing.assert_allclose(both.llr[0], expected, atol=0.06)
+    nobody = np.zeros((1, 5))
+    found = joined(np.arange(5), looks, nobody > 0, nobody, gait)
+    np.testing.assert_allclose(found.llr, both.llr)
+    bounded = [1 - np.log(ALIKE), 1 - np.log(ALIKE), 1 + np.log(CHANGED), 1.0, 1.0]
+    np.testing.assert_allclose(found.bounded[0], bounded, atol=0.06)
+    # However alike a stranger looks, gait that speaks against it prevails.
+    against = joined(np.arange(5), looks, nobody > 0, nobody, evidence([-5.0] * 5, [-0.1] * 5))
+    assert against.llr[0, 0] > 30
+    assert not against.accepted(0.2).any()
 
 
 def test_shares_of_strangers_join_by_kinds_that_speak_for_the_person():
