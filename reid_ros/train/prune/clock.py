@@ -16,7 +16,7 @@ from reid_ros.train.nets.network import Network
 from reid_ros.train.teacher import digest
 
 THREADS, BATCH = 2, 8
-ROUNDS = 40
+ROUNDS = 200
 """Each network runs once a round; its best round counts, for others share the machine."""
 FILE = 'clock.json'
 
