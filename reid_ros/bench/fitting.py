@@ -17,7 +17,7 @@ from reid_ros.calibration import Calibration
 from reid_ros.embed import LEARN_QUALITY, Embedder
 from reid_ros.moments import Moments
 from reid_ros.pipeline import Pipeline
-from reid_ros.seen import Observation
+from reid_ros.scene import Observation
 from reid_ros.sight import Walks
 from reid_ros.types import FloatArray, Frame, IntArray
 from reid_ros.world.scenario import named
