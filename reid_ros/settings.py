@@ -16,6 +16,8 @@ from typing import Any, TypeVar
 from reid_ros.types import ReidError
 
 T = TypeVar('T')
+POWER = re.compile(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+')
+"""Numbers such as 1e-3, which are text to YAML 1.1: it wants a point and a sign."""
 
 
 class ConfigError(ReidError):
@@ -83,10 +85,6 @@ def _refuse_no_pose(name: str, value: tuple[float, ...]) -> None:
         raise ConfigError(f'{name}: {len(value)} numbers; needs x y z qx qy qz qw, or nothing')
     if not abs(sum(v * v for v in value[3:]) - 1.0) <= 0.02:
         raise ConfigError(f'{name}: qx qy qz qw is not a rotation: its length is not 1')
-
-
-POWER = re.compile(r'[-+]?\d+(\.\d*)?[eE][-+]?\d+')
-"""Numbers such as 1e-3, which are text to YAML 1.1: it wants a point and a sign."""
 
 
 def _scalar(name: str, value: Any, kind: type, meaning: str) -> Any:

@@ -92,7 +92,7 @@ def places(
 def measured(
     found: Sightings, statures: Statures, usual_m: float, lens: Lens, pose: Pose, height: int
 ) -> Places:
-    """The same for people with numbers, by their own statures, which this image adds to.
+    """Where people with numbers stand, by their own statures, which this image adds to.
 
     Args:
         found: who is in the image.

@@ -149,11 +149,12 @@ def test_bench_tracker_prints_times_and_scores(capsys):
 
 
 @pytest.mark.slow
-def test_tracking_is_fast_with_everything_on():
-    # Three times the marks of the README's machine: a busy one must not fail, a slow loop must.
-    for people, limit_ms in ((20, 0.75), (100, 1.8)):
+def test_tracking_has_no_loop_over_pairs():
+    def median_ms(people):
         shots = scene(Conditions(people=people, dimensions=512))
-        assert score(ours('motion + ego + appearance'), shots, people, 2).median_ms < limit_ms
+        return score(ours('motion + ego + appearance'), shots, people, 2).median_ms
+
+    assert median_ms(100) < 10 * median_ms(20)  # about 2.5 times; 25 if every pair took its turn
 
 
 @pytest.mark.parametrize('count', ['0', '-3', 'many'])

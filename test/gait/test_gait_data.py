@@ -158,6 +158,9 @@ def _key(walks, row):
     [
         ({'frames': 100}, {}, 'few: 100 frames at 12.5 Hz'),
         ({'views': (190,)}, {}, 'few: view: 190 degrees'),
+        ({'heights': (2.0,)}, {}, 'heights: .*lowest and the highest camera'),
+        ({'heights': (2.4, 2.0)}, {}, 'lowest and the highest camera'),
+        ({'heights': (0.0, 2.0)}, {}, 'metres above the floor'),
         ({}, {'masks': 'seen'}, 'data.silhouette'),
         ({}, {'masks': 'seen', 'silhouette': 'nobody'}, 'data.silhouette'),
     ],

@@ -164,6 +164,18 @@ def gait(studio):
     return GaitStudio('train', 12, (64, 44), studio=studio)
 
 
+def test_walks_turn_and_cameras_hang_as_they_are_told(studio, gait):
+    turning = GaitStudio('train', 12, (64, 44), studio=studio, turn_deg=60.0)
+    turned = []
+    for walks in (gait, turning):
+        views = [walks.sequence(k, 'normal', 0, 90).views for k in range(12)]
+        assert all(view[6] == pytest.approx(90, abs=1) for view in views)
+        turned.append(np.mean([np.abs(view[-1] - view[0]) for view in views]))
+    assert turned[1] > turned[0] + 5
+    high = GaitStudio('train', 12, (64, 44), cameras=4, heights_m=(2.0, 2.2))
+    assert all(2.0 <= stand.view.pose.position[2] <= 2.6 for stand in high.studio.stands)
+
+
 def test_a_silhouette_fills_its_height_and_stands_in_the_middle(gait):
     one = gait.sequence(0, 'normal', 0, 90)
     assert one.masks.shape == (12, 64, 44)

@@ -244,9 +244,10 @@ def _studio(spec: GaitSetConfig) -> GaitStudio:
 def _heights(spec: GaitSetConfig) -> tuple[float, float] | None:
     if not spec.heights:
         return None
-    if len(spec.heights) != 2 or spec.heights[0] > spec.heights[1]:
+    if len(spec.heights) != 2 or not 0 < spec.heights[0] <= spec.heights[1]:
         raise WorldError(
-            f'heights: {list(spec.heights)}: give the lowest and the highest camera, or nothing'
+            f'heights: {list(spec.heights)}: give the lowest and the highest camera, metres above '
+            'the floor, or nothing'
         )
     return spec.heights[0], spec.heights[1]
 
