@@ -104,9 +104,8 @@ def test_ranking_is_that_of_a_plain_loop():
     llr = draw.normal(0, 6, (4, 9))
     llr[0, 3] = -np.inf
     llr[3] = -np.inf
-    found = Scores(
-        np.arange(11, 20), llr, np.zeros((4, 9)), np.log(draw.uniform(0.01, 0.2, (4, 9)))
-    )
+    prior = np.log(draw.uniform(0.01, 0.2, (4, 9)))
+    found = Scores(np.arange(11, 20), llr, np.zeros((4, 9)), prior, prior)
     best = found.best(5)
     for row in range(4):
         plain = [
@@ -120,5 +119,6 @@ def test_ranking_is_that_of_a_plain_loop():
 
 
 def test_fewer_persons_than_are_asked_for_leave_the_rest_empty():
-    found = Scores(np.array([4]), np.array([[5.0]]), np.zeros((1, 1)), np.zeros((1, 1)))
+    none = np.zeros((1, 1))
+    found = Scores(np.array([4]), np.array([[5.0]]), none, none, none)
     assert found.best(3).persons.tolist() == [[4, 0, 0]]

@@ -1,6 +1,8 @@
 """What speaks for whom: shares, margins, one-to-one, and how often a stranger is accepted."""
 
+import dataclasses
 import itertools
+import math
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from scipy import stats
 
 from reid_ros.calibration import Calibration, Condition, Spread
 from reid_ros.evidence import (
+    FEWEST,
     MARGIN,
     SMALLEST_GALLERY,
     Evidence,
@@ -50,6 +53,7 @@ def given_scores(llr, log_p=-50.0):
         np.arange(1, llr.shape[1] + 1),
         llr,
         np.where(llr > 0, log_p, 0.0),
+        np.full(llr.shape, -np.log(10)),
         np.full(llr.shape, -np.log(10)),
     )
 
@@ -111,7 +115,22 @@ def test_a_person_who_just_left_gets_a_larger_share():
 
 
 def test_the_share_of_one_person_in_a_tiny_gallery_is_bounded():
-    assert evidence([[20.0]]).log_share[0, 0] == pytest.approx(-np.log(SMALLEST_GALLERY))
+    found = evidence([[20.0]])
+    assert found.log_share[0, 0] == pytest.approx(-np.log(SMALLEST_GALLERY))
+    assert found.log_prior[0, 0] == pytest.approx(-np.log(FEWEST))
+    many = evidence(np.full((1, 50), 20.0))
+    np.testing.assert_array_equal(many.log_prior, many.log_share)
+
+
+def test_where_strangers_are_rare_it_takes_less_to_be_one_of_a_few():
+    for people, enough in ((3, True), (10, False)):
+        found = dataclasses.replace(
+            evidence(np.full((1, people), 30.0)),
+            llr=np.full((1, people), 3.2),
+            log_p=np.zeros((1, people)),
+            log_odds=math.log(20.0),
+        )
+        assert (found.accepted(0.01) == enough).all()
 
 
 def test_a_probability_lies_between_nothing_and_one():
@@ -344,7 +363,8 @@ def test_strangers_of_a_population_are_accepted_as_rarely_as_asked_for(n):
 
 
 def test_what_speaks_against_weighs_as_much_as_what_speaks_for():
-    found = Scores(np.array([1]), np.array([[6.0]]), np.array([[-8.0]]), np.array([[np.log(0.1)]]))
+    share = np.array([[np.log(0.1)]])
+    found = Scores(np.array([1]), np.array([[6.0]]), np.array([[-8.0]]), share, share)
     assert found.accepted(0.01).all()
     against = found.beside(np.array([[-3.6]]))
     assert against.llr[0, 0] == pytest.approx(2.4)

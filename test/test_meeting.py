@@ -28,7 +28,7 @@ def test_one_person_whom_two_cameras_see_is_likely_one():
     assert llr(trail(walk(seed=1)), trail(walk(seed=2))) > 4
 
 
-@pytest.mark.parametrize(('aside', 'low', 'high'), [(0.7, -3, 2), (1.5, -9, -1), (6, -5, -3)])
+@pytest.mark.parametrize(('aside', 'low', 'high'), [(0.7, -3, 2), (1.5, -9, -1), (6, -3, -2)])
 def test_two_people_are_the_less_likely_one_the_farther_apart(aside, low, high):
     value = llr(trail(walk(seed=1)), trail(walk(aside=aside, seed=2)))
     assert low < value < high
@@ -47,6 +47,12 @@ def test_longer_agreement_says_more_but_not_without_end():
     assert values[-1] < MOST**0.5 * values[0] * 1.3
 
 
+def test_longer_disagreement_says_no_more():
+    """Whoever stands behind a table seems to stand elsewhere for as long."""
+    values = [llr(trail(walk(n, seed=1)), trail(walk(n, 6.0, seed=2))) for n in (4, 9, 19, 60)]
+    assert values == pytest.approx([values[0]] * 4, abs=0.05)
+
+
 def test_cameras_that_do_not_trigger_at_once_are_no_two_people():
     """Half a frame apart, a person has walked a little: that is allowed for."""
     assert llr(trail(walk(seed=1)), trail(walk(seed=2), start_s=100.05)) > 3
@@ -55,7 +61,7 @@ def test_cameras_that_do_not_trigger_at_once_are_no_two_people():
 def test_a_far_and_unsure_position_says_little():
     sure = llr(trail(walk(seed=1)), trail(walk(seed=2)))
     vague = llr(trail(walk(seed=1), spread=np.eye(2) * 2.0), trail(walk(seed=2)))
-    assert 0 <= vague < sure / 3
+    assert 0 <= vague < sure / 2
 
 
 @given(st.floats(-20, 20), st.floats(-20, 20), st.floats(0.01, 3), st.floats(0.01, 3))

@@ -34,7 +34,7 @@ def test_somebody_who_was_not_recognised_is_no_stranger_after_all():
 
 def _scores(llr, log_p, log_odds):
     share = np.full((1, 2), math.log(0.1))
-    return Scores(np.array([1, 2]), np.array([llr]), np.array([log_p]), share, log_odds)
+    return Scores(np.array([1, 2]), np.array([llr]), np.array([log_p]), share, share, log_odds)
 
 
 def test_where_strangers_are_rare_less_is_enough():
@@ -56,9 +56,8 @@ def test_of_those_who_are_taken_for_somebody_so_few_are_strangers():
     # a stranger may be taken for any of the ten
     others = -d * d / 2 + d * draw.standard_normal((n, 9))
     table = np.column_stack([llr, others])
-    found = Scores(
-        np.arange(10), table, np.zeros((n, 10)), np.full((n, 10), math.log(0.1)), math.log(odds)
-    )
+    share = np.full((n, 10), math.log(0.1))
+    found = Scores(np.arange(10), table, np.zeros((n, 10)), share, share, math.log(odds))
     taken = found.accepted(fa).any(axis=1)
     assert taken.mean() > 0.3
     assert (taken & ~known).sum() / taken.sum() < 1.3 * fa
