@@ -5,8 +5,12 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from reid_ros.train.checkpoint import State, replaced
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 PANELS = (
     (
@@ -18,12 +22,25 @@ PANELS = (
 
 
 class Events:
-    """The curves for `tensorboard --logdir FOLDER`, where TensorBoard is installed."""
+    """The curves for `tensorboard --logdir FOLDER`, where TensorBoard is installed.
+
+    One file for each process that trains; what an earlier one has left is purged from view, since
+    the state knows all of it. Close it, or use it as a context.
+    """
 
     def __init__(self, folder: Path) -> None:
-        """Add to the events of a folder."""
+        """Open no file before there is something to write."""
         self._folder = folder
-        self._written = -1.0
+        self._writer: SummaryWriter | None = None
+        self._written = {'curve': 0, 'points': 0}
+
+    def __enter__(self) -> Events:
+        """Itself."""
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        """Close the file."""
+        self.close()
 
     def write(self, state: State) -> None:
         """What the state has and was not written yet."""
@@ -31,12 +48,20 @@ class Events:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        with SummaryWriter(str(self._folder)) as events:
-            for row in [*state.curve, *state.points]:
+        if self._writer is None:
+            self._writer = SummaryWriter(str(self._folder), purge_step=0)
+        for which, rows in (('curve', state.curve), ('points', state.points)):
+            for row in rows[self._written[which] :]:
                 for name, value in row.items():
-                    if name != 'step' and row['step'] > self._written:
-                        events.add_scalar(name, value, int(row['step']))
-        self._written = float(state.step)
+                    if name != 'step':
+                        self._writer.add_scalar(name, value, int(row['step']))
+            self._written[which] = len(rows)
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Write what is left; no more can follow."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 def write(folder: Path, state: State) -> None:

@@ -188,6 +188,11 @@ class _Training:
 
     def run(self) -> Trained:
         """All remaining steps, then the scores."""
+        with self._events:
+            self._learn()
+            return self._finish()
+
+    def _learn(self) -> None:
         recipe, state = self._recipe, self._state
         every = recipe.run.score_steps or max(1, -(-recipe.optim.steps // FIFTHS))
         steps = range(
@@ -210,7 +215,6 @@ class _Training:
                 self._save()
                 saved_at = begun = time.monotonic()
             self._tell(1)
-        return self._finish()
 
     def _step(self, step: int, batches: Sequence[Any]) -> None:
         recipe = self._recipe

@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip('torch', reason='training needs torch')
 
 from reid_ros import cli  # noqa: E402
-from reid_ros.train import saved, settings  # noqa: E402
+from reid_ros.train import loop, saved, settings  # noqa: E402
 from reid_ros.train.checkpoint import TrainError  # noqa: E402
 from reid_ros.train.hooks import Hook  # noqa: E402
 from reid_ros.train.loop import Diverged, train  # noqa: E402
@@ -133,6 +133,22 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_result(recipe, finished
     assert same(tmp_path, finished.folder)
     assert done.scores['points'] == finished.scores['points']
     assert (tmp_path / 'curves.csv').read_text() == (finished.folder / 'curves.csv').read_text()
+
+
+@pytest.mark.parametrize('step', [1, 7])
+def test_tensorboard_shows_one_curve_of_a_stopped_training(recipe, tmp_path, step, monkeypatch):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    monkeypatch.setattr(loop, 'SHOW_S', 0.0)
+    with pytest.raises(Stop):
+        train(recipe(run__save_s=0.0), tmp_path, hooks=[StopAfter(step)])
+    train(recipe(run__save_s=0.0), tmp_path)
+    files = sorted(tmp_path.glob('*tfevents*'))
+    assert len(files) == (1 if step == 1 else 2), 'one file of each process, not of each save'
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [event.step for event in events.Scalars('loss')] == [2, 4, 6, 8, 10]
+    assert [event.step for event in events.Scalars('chosen rank-1')] == [4, 8, 10]
 
 
 def test_a_killed_process_loses_nothing_that_was_saved(path, finished, tmp_path):
