@@ -24,6 +24,11 @@ LIKELY = 300
 """In a larger gallery, a person is compared only with so many: those who are most alike."""
 HEAVIEST = 3.0
 """A prototype counts as at most this much when two persons are compared."""
+DISAGREE = 10.0
+"""Another camera's view speaks against somebody by this log-likelihood ratio at most."""
+SHARED = 0.5
+"""How much of its evidence against a stranger counts. Of 16 recorded drives: without other views
+83 % locked, 1.5 % of it on somebody else; 85 and 0.8 % with 0 here, 86 and 0.9 % with 0.5 or 1."""
 MOST = 5
 """So many candidates are told of a track."""
 
@@ -60,7 +65,13 @@ class Likeness:
             vectors: (m, d) of their looks, nan where there is none.
             stamp_ns: the moment.
         """
-        found = scores(
+        found = self._looks(tracks, vectors, stamp_ns)
+        there = self._scene.presence.evidence(tracks, self._gallery.columns)
+        there += self._scene.meeting(tracks) + self._elsewhere(tracks, stamp_ns)
+        return self._known(found).beside(there)
+
+    def _looks(self, tracks: Sequence[SeenTrack], vectors: FloatArray, stamp_ns: int) -> Scores:
+        return scores(
             self._gallery.closeness(vectors, [track.camera for track in tracks]),
             self._calibration,
             self._scene.impossible(tracks, stamp_ns),
@@ -68,8 +79,30 @@ class Likeness:
             self._walks(tracks),
             self._gallery.tracks,
         )
-        there = self._scene.presence.evidence(tracks, self._gallery.columns)
-        return self._known(found).beside(self._scene.meeting(tracks) + there)
+
+    def _elsewhere(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> DoubleArray:
+        """(m, n) what the looks of other cameras' views of the same undecided bodies say.
+
+        Of two people alike, one camera may see no difference where another sees one. How much the
+        others are less like it than the best counts in full; what speaks for the best against a
+        stranger counts in part, as whoever wears the same looks alike from everywhere.
+        """
+        result = np.zeros((len(tracks), len(self._gallery.columns)))
+        pairs = [
+            (row, view)
+            for row, track in enumerate(tracks)
+            if not track.person
+            for view in self._scene.views(track, stamp_ns)
+            if view.total is not None
+        ]
+        if not pairs:
+            return result
+        views = [view for _, view in pairs]
+        for (row, _), llr in zip(pairs, self._looks(views, looks(views), stamp_ns).llr):
+            best = float(llr.max())
+            if np.isfinite(best):
+                result[row] += np.maximum(llr - best, -DISAGREE) + SHARED * max(best, 0.0)
+        return result
 
     def _known(self, found: Scores) -> Scores:
         """The same, with how rare strangers are."""

@@ -277,6 +277,40 @@ class Scene:
             and self._holds(other, stamp_ns)
         ]
 
+    def views(self, track: SeenTrack, stamp_ns: int) -> list[SeenTrack]:
+        """The undecided tracks of other cameras that show an undecided one's body now.
+
+        At most one of each camera: the nearest on the floor, which must have no nearer one before
+        this track's camera.
+        """
+        best: dict[str, tuple[float, SeenTrack]] = {}
+        for other, value in self._undecided(track, stamp_ns):
+            if value > best.get(other.camera, (TOGETHER_LLR, other))[0]:
+                best[other.camera] = value, other
+        return [
+            other
+            for value, other in best.values()
+            if all(
+                back <= value
+                for third, back in self._undecided(other, stamp_ns)
+                if third.camera == track.camera
+            )
+        ]
+
+    def _undecided(self, track: SeenTrack, stamp_ns: int) -> list[tuple[SeenTrack, float]]:
+        """Undecided tracks of other cameras, with the evidence that they show a track's body."""
+        if not track.trail:
+            return []
+        return [
+            (other, llr(track.trail, other.trail))
+            for other in self.visible()
+            if not other.person
+            and other.camera != track.camera
+            and other.trail
+            and abs(stamp_ns - other.seen_ns) < AT_ONCE_NS
+            and self._topology.overlap(other.camera, track.camera)
+        ]
+
     def _holds(self, track: SeenTrack, stamp_ns: int) -> bool:
         """True where a track shows its person right now, beyond doubt."""
         return (

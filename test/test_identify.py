@@ -4,12 +4,23 @@ import dataclasses
 
 import numpy as np
 import pytest
-from people import LENGTH, NS, Population, Stage, degrees, figures, lookalike, tracks, turned
+from people import (
+    LENGTH,
+    NS,
+    Population,
+    Stage,
+    degrees,
+    figures,
+    lookalike,
+    tracks,
+    turned,
+    unit,
+)
 from scipy import stats
 
 from reid_ros.calibration import Calibration, Condition, Spread
 from reid_ros.config import GalleryConfig
-from reid_ros.gallery import GalleryError
+from reid_ros.gallery import Gallery, GalleryError
 from reid_ros.scene import Observation
 
 ANNA, BERT, CARL, DORA, EMIL = figures('anna', 'bert', 'carl', 'dora', 'emil')
@@ -119,6 +130,27 @@ def test_who_stands_on_one_spot_before_two_cameras_is_one_person(spot, alike):
     hall, door = (stage.number(ANNA, camera) for camera in ('hall', 'door'))
     assert (hall == door) == alike
     assert 0 not in (hall, door)
+
+
+@pytest.mark.parametrize(
+    ('spot', 'known'), [((2.1, 3.0), True), ((5.5, 3.0), False), (None, False)]
+)
+def test_two_cameras_tell_together_of_two_people_alike_whom_they_see(spot, known):
+    """Each alone leaves it open; on one spot of the floor they see one body."""
+    gallery = Gallery()
+    twin = turned(ANNA.look, 30, np.random.default_rng(1))
+    for number, look in ((1, ANNA.look), (2, twin)):
+        assert gallery.born(999 * NS).number == number
+        gallery.confirm(number)
+        for camera in ('hall', 'door'):
+            gallery.learn(number, look, camera, 2.0)
+    gallery.cannot_link(1, 2)
+    stage = Stage('hall', 'door', overlap=('hall door',), gallery=gallery)
+    mostly = dataclasses.replace(ANNA, look=unit(0.53 * ANNA.look + 0.47 * twin), blur=1.0)
+    here = dataclasses.replace(mostly, spot=spot and (2.0, 3.0))
+    stage.play(4, hall=[here], door=[dataclasses.replace(mostly, spot=spot)])
+    found = {stage.number(ANNA, camera) for camera in ('hall', 'door')}
+    assert found == ({1} if known else {0})
 
 
 def test_where_the_floor_is_unknown_looks_alone_decide():

@@ -8,11 +8,21 @@ from people import NS, figures, tracks
 
 from reid_ros.config import TopologyConfig
 from reid_ros.gallery import Gallery, GalleryError
+from reid_ros.ground import Places
 from reid_ros.scene import Observation, Scene
 from reid_ros.topology import Topology
 
 ANNA, BERT = figures('anna', 'bert')
 LEFT, RIGHT = (0, 100, 60, 260), (300, 100, 360, 260)
+
+
+def standing(spots):
+    """Feet on the floor, metres, each known to a hand's breadth."""
+    n = len(spots)
+    positions = np.array([(x, y, 0.0) for x, y in spots]).reshape(n, 3)
+    return Places(
+        positions, np.tile(np.eye(3) * 0.1**2, (n, 1, 1)), np.ones(n, np.bool_), np.zeros(n)
+    )
 
 
 class Cast:
@@ -26,7 +36,7 @@ class Cast:
         topology = Topology(TopologyConfig(overlap, transit, unlisted), ())
         self.scene = Scene(self.gallery, topology)
 
-    def see(self, camera, at_s, boxes, looks=(), ids=None, **columns):
+    def see(self, camera, at_s, boxes, looks=(), ids=None, places=None, **columns):
         """One frame; looks are vectors of the first tracks. Returns the tracks that ended."""
         ids = list(range(1, len(boxes) + 1)) if ids is None else ids
         return self.scene.observe(
@@ -37,6 +47,7 @@ class Cast:
                 np.arange(len(looks)),
                 np.array(looks, np.float32) if looks else np.empty((0, 0), np.float32),
                 np.full(len(looks), 0.8, np.float32),
+                places=None if places is None else standing(places),
             )
         )
 
@@ -325,3 +336,50 @@ def test_a_forgotten_person_was_nowhere():
     cast.scene.forget(1)
     cast.see('hall', 1.1, [dataclasses.replace(ANNA).box()], ids=[2], ended=[1])
     assert cast.scene.recent([cast.track(number=2)]).tolist() == [[0.0, 0.0]]
+
+
+# -- views of one body ---------------------------------------------------------------------------
+
+
+class Floor(Cast):
+    """A scene of cameras that know where on the floor people stand."""
+
+    def stand(self, seconds=1.0, **spots):
+        """Each camera sees somebody on each of its spots, for some time."""
+        for step in range(round(seconds * 10)):
+            for camera, at in spots.items():
+                boxes = [(200 * i, 100, 200 * i + 60, 260) for i in range(len(at))]
+                self.see(camera, 100 + step / 10, boxes, places=at)
+
+    def views(self, camera, number=1):
+        found = self.scene.views(self.track(camera, number), 101 * NS)
+        return {(track.camera, track.number) for track in found}
+
+
+def test_undecided_tracks_on_one_spot_are_views_of_one_body():
+    floor = Floor(overlap=('hall door yard',))
+    floor.stand(hall=[(2.0, 3.0), (6.0, 3.0)], door=[(6.1, 3.0), (2.1, 3.0)], yard=[(2.0, 3.1)])
+    assert floor.views('hall', 1) == {('door', 2), ('yard', 1)}
+    assert floor.views('hall', 2) == {('door', 1)}
+    assert floor.views('yard', 1) == {('hall', 1), ('door', 2)}
+
+
+def test_a_body_has_one_view_in_each_camera_and_a_view_one_body():
+    floor = Floor(overlap=('hall door',))
+    floor.stand(hall=[(2.0, 3.0), (2.5, 3.0)], door=[(2.05, 3.0)])
+    assert floor.views('door') == {('hall', 1)}
+    assert floor.views('hall', 1) == {('door', 1)}
+    assert floor.views('hall', 2) == set()
+
+
+def test_who_has_a_number_is_no_undecided_view():
+    floor = Floor(ANNA, overlap=('hall door',))
+    floor.stand(hall=[(2.0, 3.0)], door=[(2.0, 3.0)])
+    floor.bind(1, 'door')
+    assert floor.views('hall') == set()
+
+
+def test_cameras_that_are_apart_have_no_view_of_one_body():
+    floor = Floor(unlisted='apart')
+    floor.stand(hall=[(2.0, 3.0)], door=[(2.0, 3.0)])
+    assert floor.views('hall') == set()
