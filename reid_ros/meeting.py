@@ -35,8 +35,9 @@ MOST = 4
 """Bins that count: longer agreement is no more evidence."""
 WANDER_MPS = 0.7
 """Standard deviation of a way in each direction, by time: people stroll, turn and stand."""
-LOST = 0.05
-"""Share of ways that mean nothing: a place was wrong."""
+LOST = 0.15
+"""Share of ways that mean nothing, as a place was wrong: of the ways of those who came back on 16
+drives 18 % were farther than a walk, by the feet that were seen."""
 FORGOTTEN_S = 8.0
 """Seconds after which somebody can be anywhere."""
 
