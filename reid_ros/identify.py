@@ -150,9 +150,10 @@ class Identifier:
                     self._bind(ready[row], number, score, match.margin, stamp_ns)
                     self._newcomers.note(strange[ready[row].number])
         for track in unbound:
-            like = found.get(track.number)
-            if not track.person and patience.new(track, like, settle_s, not len(self.gallery)):
-                self._newcomers.note(strange.get(track.number, 1.0))
+            like, unlike = found.get(track.number), strange.get(track.number, 1.0)
+            alone = not len(self.gallery)
+            if not track.person and patience.new(track, like, unlike, settle_s, alone):
+                self._newcomers.note(unlike)
                 self._born(track, stamp_ns)
 
     def _bind(
