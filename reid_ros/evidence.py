@@ -273,8 +273,7 @@ def joined(
     over = own - _worn(own)
     llr[closed] = -np.inf
     log_p[closed] = 0.0
-    share, prior = (_log_share(~closed, recent, tracks, few) for few in (SMALLEST_GALLERY, FEWEST))
-    return Scores(persons, llr, log_p, share, prior, over=over)
+    return Scores(persons, llr, log_p, *_log_shares(~closed, recent, tracks), over=over)
 
 
 def _changed(looks: DoubleArray) -> DoubleArray:
@@ -312,19 +311,24 @@ def _both(
     return llr, np.where(np.isnan(same_log_p), cross_log_p, same_log_p)
 
 
-def _log_share(
-    open_: BoolArray, recent: DoubleArray, tracks: DoubleArray | None, fewest: int
-) -> DoubleArray:
+def _log_shares(
+    open_: BoolArray, recent: DoubleArray, tracks: DoubleArray | None
+) -> tuple[DoubleArray, DoubleArray]:
+    """(m, n) `log_share` and `log_prior` of scores."""
     weight = open_ * (np.ones(open_.shape[1]) if tracks is None else tracks)
     part = weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-9)
-    part = np.where(open_, np.minimum(part, 1.0 / fewest), 1.0)
     recent = np.where(open_, recent, 0.0)
     total = recent.sum(axis=1, keepdims=True)
     with np.errstate(divide='ignore', invalid='ignore'):
         bonus = np.where(total > 0, 0.5 * recent / np.maximum(total, 1e-9), 0.0)
-    share = np.where(total > 0, 0.5, 1.0) * part + bonus * np.minimum(total, 1.0)
-    result: DoubleArray = np.log(share)
-    return result
+    bonus *= np.minimum(total, 1.0)
+
+    def logarithm(fewest: int) -> DoubleArray:
+        most = np.where(open_, np.minimum(part, 1.0 / fewest), 1.0)
+        result: DoubleArray = np.log(np.where(total > 0, 0.5, 1.0) * most + bonus)
+        return result
+
+    return logarithm(SMALLEST_GALLERY), logarithm(FEWEST)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,12 +65,12 @@ class Likeness:
             vectors: (m, d) of their looks, nan where there is none.
             stamp_ns: the moment.
         """
-        found = self._looks(tracks, vectors, stamp_ns)
+        found = self._shown(tracks, vectors, stamp_ns)
         there = self._scene.presence.evidence(tracks, self._gallery.columns)
-        there += self._scene.meeting(tracks) + self._elsewhere(tracks, stamp_ns)
+        there += self._scene.meeting(tracks) + self._other_views(tracks, stamp_ns)
         return self._known(found).beside(there)
 
-    def _looks(self, tracks: Sequence[SeenTrack], vectors: FloatArray, stamp_ns: int) -> Scores:
+    def _shown(self, tracks: Sequence[SeenTrack], vectors: FloatArray, stamp_ns: int) -> Scores:
         return scores(
             self._gallery.closeness(vectors, [track.camera for track in tracks]),
             self._calibration,
@@ -80,8 +80,8 @@ class Likeness:
             self._gallery.tracks,
         )
 
-    def _elsewhere(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> DoubleArray:
-        """(m, n) what the looks of other cameras' views of the same undecided bodies say.
+    def _other_views(self, tracks: Sequence[SeenTrack], stamp_ns: int) -> DoubleArray:
+        """(m, n) what other cameras' views of the same undecided bodies say, by looks and gait.
 
         Of two people alike, one camera may see no difference where another sees one. How much the
         others are less like it than the best counts in full; what speaks for the best against a
@@ -98,7 +98,7 @@ class Likeness:
         if not pairs:
             return result
         views = [view for _, view in pairs]
-        for (row, _), llr in zip(pairs, self._looks(views, looks(views), stamp_ns).llr):
+        for (row, _), llr in zip(pairs, self._shown(views, looks(views), stamp_ns).llr):
             best = float(llr.max())
             if np.isfinite(best):
                 result[row] += np.maximum(llr - best, -DISAGREE) + SHARED * max(best, 0.0)

@@ -14,8 +14,8 @@ BORN_WEIGHT = 5.0
 one must be: whoever gets a number from poor views gets another from good ones."""
 
 STRANGE = 0.3
-"""While a stranger is less likely than this, a track waits longer. Without it, of the sightings of
-14 development worlds 12 % had a second number, and now 8.5; live IDF1 75.1, and now 77.2."""
+"""While a stranger is less likely than this, a track waits longer: the share of wrong numbers in
+14 development worlds fell from 12 to 8.5 %, live IDF1 rose from 75.1 to 77.2."""
 LONGER = 10
 """For so many times as long as one must be settled."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from reid_ros import boxes as geometry
 from reid_ros.gallery import Gallery, Person
-from reid_ros.meeting import llr
 from reid_ros.pace import Gait
 from reid_ros.presence import Presence
 from reid_ros.seen import Observation as Observation
@@ -253,19 +252,16 @@ class Scene:
         Those that are out of sight for a moment, too, also of the track's own camera: whoever
         takes the place of somebody who was missed in one image was elsewhere just before.
         """
-        if not track.trail:
-            return []
-        return [
-            (other, llr(track.trail, other.trail))
+        return track.met(
+            other
             for other in self.alive()
             if other is not track
             and other.person in self._gallery
             and other.odd < ODD
-            and other.trail
             and (
                 other.camera == track.camera or self._topology.overlap(other.camera, track.camera)
             )
-        ]
+        )
 
     def together(self, track: SeenTrack, stamp_ns: int) -> list[SeenTrack]:
         """The other tracks that show a track's person, now, on the spot where it stands."""
@@ -284,7 +280,7 @@ class Scene:
         this track's camera.
         """
         best: dict[str, tuple[float, SeenTrack]] = {}
-        for other, value in self._undecided(track, stamp_ns):
+        for other, value in self._undecided(track, self.visible(), stamp_ns):
             if value > best.get(other.camera, (TOGETHER_LLR, other))[0]:
                 best[other.camera] = value, other
         return [
@@ -292,24 +288,22 @@ class Scene:
             for value, other in best.values()
             if all(
                 back <= value
-                for third, back in self._undecided(other, stamp_ns)
-                if third.camera == track.camera
+                for _, back in self._undecided(other, self.seen.get(track.camera, ()), stamp_ns)
             )
         ]
 
-    def _undecided(self, track: SeenTrack, stamp_ns: int) -> list[tuple[SeenTrack, float]]:
-        """Undecided tracks of other cameras, with the evidence that they show a track's body."""
-        if not track.trail:
-            return []
-        return [
-            (other, llr(track.trail, other.trail))
-            for other in self.visible()
+    def _undecided(
+        self, track: SeenTrack, others: Iterable[SeenTrack], stamp_ns: int
+    ) -> list[tuple[SeenTrack, float]]:
+        """The undecided of other cameras, with the evidence that they show a track's body."""
+        return track.met(
+            other
+            for other in others
             if not other.person
             and other.camera != track.camera
-            and other.trail
             and abs(stamp_ns - other.seen_ns) < AT_ONCE_NS
             and self._topology.overlap(other.camera, track.camera)
-        ]
+        )
 
     def _holds(self, track: SeenTrack, stamp_ns: int) -> bool:
         """True where a track shows its person right now, beyond doubt."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from reid_ros import boxes as geometry
 from reid_ros.ground import Places
-from reid_ros.meeting import Spot, Trail
+from reid_ros.meeting import Spot, Trail, llr
 from reid_ros.pace import Gait
 from reid_ros.stature import Stature
 from reid_ros.types import BoolArray, FloatArray, IntArray, Tracks
@@ -197,6 +198,12 @@ class SeenTrack:
         self.count += 1
         self.fresh, self.fresh_quality = vector, quality
         self.recent.append(vector)
+
+    def met(self, others: Iterable[SeenTrack]) -> list[tuple[SeenTrack, float]]:
+        """The others whose place is known, too, with the evidence that they show the same body."""
+        if not self.trail:
+            return []
+        return [(other, llr(self.trail, other.trail)) for other in others if other.trail]
 
     def restart(self) -> None:
         """Go on from the last three crops alone, as nobody; gait begins with this moment."""

@@ -107,12 +107,16 @@ class Passer(Figure):
 
 def _places(people):
     spots = [figure.spot for figure in people]
-    if None in spots:
-        return None
+    return None if None in spots else standing(spots, [figure.tall for figure in people])
+
+
+def standing(spots, tall=None):
+    """Feet on the floor, metres, each known to a hand's breadth; no stature where none is told."""
     n = len(spots)
     positions = np.array([(*spot, 0.0) for spot in spots]).reshape(n, 3)
     spread = np.tile(np.eye(3) * 0.1**2, (n, 1, 1))
-    return Places(positions, spread, np.ones(n, np.bool_), np.array([p.tall for p in people]))
+    tall = np.zeros(n) if tall is None else np.array(tall)
+    return Places(positions, spread, np.ones(n, np.bool_), tall)
 
 
 class Population:

@@ -4,25 +4,15 @@ import dataclasses
 
 import numpy as np
 import pytest
-from people import NS, figures, tracks
+from people import NS, figures, standing, tracks
 
 from reid_ros.config import TopologyConfig
 from reid_ros.gallery import Gallery, GalleryError
-from reid_ros.ground import Places
 from reid_ros.scene import Observation, Scene
 from reid_ros.topology import Topology
 
 ANNA, BERT = figures('anna', 'bert')
 LEFT, RIGHT = (0, 100, 60, 260), (300, 100, 360, 260)
-
-
-def standing(spots):
-    """Feet on the floor, metres, each known to a hand's breadth."""
-    n = len(spots)
-    positions = np.array([(x, y, 0.0) for x, y in spots]).reshape(n, 3)
-    return Places(
-        positions, np.tile(np.eye(3) * 0.1**2, (n, 1, 1)), np.ones(n, np.bool_), np.zeros(n)
-    )
 
 
 class Cast:

@@ -25,7 +25,7 @@ class Events:
     """The curves for `tensorboard --logdir FOLDER`, where TensorBoard is installed.
 
     One file for each process that trains; what an earlier one has left is purged from view, since
-    the state knows all of it. Close it, or use it as a context.
+    the state knows all of it.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,14 +33,6 @@ class Events:
         self._folder = folder
         self._writer: SummaryWriter | None = None
         self._written = {'curve': 0, 'points': 0}
-
-    def __enter__(self) -> Events:
-        """Itself."""
-        return self
-
-    def __exit__(self, *problem: object) -> None:
-        """Close the file."""
-        self.close()
 
     def write(self, state: State) -> None:
         """What the state has and was not written yet."""

@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -188,7 +189,7 @@ class _Training:
 
     def run(self) -> Trained:
         """All remaining steps, then the scores."""
-        with self._events:
+        with closing(self._events):
             self._learn()
             return self._finish()
 
