@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,13 +12,15 @@ from reid_ros.calibration import Calibration
 from reid_ros.config import GalleryConfig, IdentityConfig
 from reid_ros.embed import LEARN_QUALITY
 from reid_ros.evidence import MARGIN, Match, matches
+from reid_ros.exchange import KEPT, SURE, Exchanges
 from reid_ros.gallery import Gallery, Person
 from reid_ros.likeness import Likeness, looks
 from reid_ros.newcomers import Newcomers
 from reid_ros.presence import OTHER_LLR
 from reid_ros.scene import ODD, Observation, Scene, SeenTrack
+from reid_ros.seen import Identities as Identities
 from reid_ros.topology import Topology
-from reid_ros.types import BoolArray, Candidates, Event, EventKind, FloatArray, UInt32Array
+from reid_ros.types import Candidates, Event, EventKind
 from reid_ros.walkers import KNOWN_VECTORS, LEARN_VECTORS, Walkers
 
 NS = 1_000_000_000
@@ -35,25 +36,6 @@ GIVE_UP_ODD = 4
 """A track this often odd, over a second, is split off even where it looks like nobody we know."""
 PROVISIONAL_TTL_S = 60.0
 """Unseen provisional persons are dropped after at most this long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identities:
-    """Who the tracks of one frame are, in their order.
-
-    Attributes:
-        persons: (n,) uint32, 0 = undecided.
-        scores: (n,) float32 probability.
-        confirmed: (n,) bool.
-        gait_persons: (n,) uint32, by gait alone, 0 = undecided.
-        gait_scores: (n,) float32, their probability.
-    """
-
-    persons: UInt32Array
-    scores: FloatArray
-    confirmed: BoolArray
-    gait_persons: UInt32Array
-    gait_scores: FloatArray
 
 
 class Identifier:
@@ -79,6 +61,7 @@ class Identifier:
         self._newcomers = Newcomers()
         self._likeness = Likeness(gallery, self.scene, calibration, gait, self._newcomers)
         self._walkers = Walkers(gallery, self.scene, self._likeness)
+        self._exchanges = Exchanges(gallery, self.scene, self._likeness)
         self._events: list[Event] = []
         self._absence = Absence()
 
@@ -90,6 +73,7 @@ class Identifier:
                 self._lost(track, observation.stamp_ns)
         for observation in observations:
             self.scene.forbid(observation.camera, observation.stamp_ns)
+            self._exchanges.touch(observation)
         for observation in observations:
             if observation.gait is not None and len(observation.gait.rows):
                 self._walkers.recognise(
@@ -111,6 +95,7 @@ class Identifier:
     def reset_camera(self, camera: str) -> None:
         """Forget the tracks of one camera; its persons stay known."""
         self.scene.forget_camera(camera)
+        self._exchanges.forget_camera(camera)
 
     def forget(self, number: int, stamp_ns: int) -> Event:
         """Remove a person on request; their tracks become undecided.
@@ -201,6 +186,8 @@ class Identifier:
 
     def _deepen(self, camera: str, stamp_ns: int) -> None:
         """Learn from bound tracks; confirm, merge and split their persons."""
+        for exchanged in self._exchanges.weigh(camera, stamp_ns):
+            self._exchange(exchanged, stamp_ns)
         bound = [t for t in self.scene.seen[camera] if t.person]
         fresh = [t for t in bound if t.fresh is not None]
         if fresh:
@@ -213,6 +200,16 @@ class Identifier:
         for track in bound:
             if track.person and not self.gallery[track.person].confirmed:
                 self._confirm(track, stamp_ns)
+
+    def _exchange(self, exchanged: Sequence[tuple[SeenTrack, int]], stamp_ns: int) -> None:
+        """Tracks go on as those whom they show, if those are not elsewhere."""
+        mine = {id(track) for track, _ in exchanged}
+        rivals = [rival for pair in exchanged for rival in self.scene.rivals(*pair)]
+        if all(id(rival) in mine for rival in rivals):
+            for track, _ in exchanged:
+                track.restart()
+            for track, person in exchanged:
+                self._bind(track, person, KEPT, SURE, stamp_ns)
 
     def _own_llr(self, tracks: Sequence[SeenTrack]) -> list[float]:
         """Evidence of each track's new vector for the person it is taken for."""
@@ -248,6 +245,10 @@ class Identifier:
                 self._leave(track, stamp_ns)
             return
         track.odd, track.risky = 0, False
+        kept = self._exchanges.kept(track)
+        if kept < KEPT:
+            track.score = min(track.score, kept)
+            return
         if track.fresh_quality >= LEARN_QUALITY:
             self.gallery.learn(track.person, track.fresh, track.camera, track.fresh_quality)
         self._join(track, stamp_ns)

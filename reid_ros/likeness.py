@@ -159,6 +159,15 @@ class Likeness:
         looks = scores(found, self._calibration, nobody.astype(np.bool_), nobody)
         return looks.beside(self._scene.presence.own(tracks))
 
+    def fresh(self, track: SeenTrack, numbers: Sequence[int]) -> DoubleArray:
+        """(k,) evidence of a track's new vector for each of some persons, nan where unknown."""
+        if track.fresh is None:
+            return np.full(len(numbers), np.nan)
+        vectors = np.repeat(track.fresh[None], len(numbers), axis=0)
+        found = self._gallery.own_closeness(vectors, [track.camera] * len(numbers), numbers)
+        result: DoubleArray = Evidence.of(found, self._calibration).llr[:, 0]
+        return result
+
     def beside(self, track: SeenTrack) -> DoubleArray:
         """(k,) evidence of a track's new vector for the other persons in its camera's picture."""
         others = {

@@ -13,7 +13,7 @@ from reid_ros.ground import Places
 from reid_ros.meeting import Spot, Trail, llr
 from reid_ros.pace import Gait
 from reid_ros.stature import Stature
-from reid_ros.types import BoolArray, FloatArray, IntArray, Tracks
+from reid_ros.types import BoolArray, FloatArray, IntArray, Tracks, UInt32Array
 
 NS = 1_000_000_000
 
@@ -45,12 +45,35 @@ class Observation:
     gait: Gait | None = None
 
     @property
+    def covered(self) -> FloatArray:
+        """(n, n) `cover`, computed where it was not given."""
+        return self.cover if self.cover is not None else geometry.cover(self.tracks.boxes)
+
+    @property
     def crowded(self) -> BoolArray:
         """(n,) True where another box covers much of a track's."""
         if len(self.tracks) < 2:
             return np.zeros(len(self.tracks), np.bool_)
-        cover = self.cover if self.cover is not None else geometry.cover(self.tracks.boxes)
-        return geometry.crowded(cover)
+        return geometry.crowded(self.covered)
+
+
+@dataclass(frozen=True, slots=True)
+class Identities:
+    """Who the tracks of one frame are, in their order.
+
+    Attributes:
+        persons: (n,) uint32, 0 = undecided.
+        scores: (n,) float32 probability.
+        confirmed: (n,) bool.
+        gait_persons: (n,) uint32, by gait alone, 0 = undecided.
+        gait_scores: (n,) float32, their probability.
+    """
+
+    persons: UInt32Array
+    scores: FloatArray
+    confirmed: BoolArray
+    gait_persons: UInt32Array
+    gait_scores: FloatArray
 
 
 @dataclass(slots=True)
