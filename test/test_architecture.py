@@ -78,9 +78,11 @@ ROOMS = {
     'patience': ('evidence', 'seen'),
     'likeness': ('calibration', 'evidence', 'gallery', 'newcomers', 'scene', 'types'),
     'walkers': ('evidence', 'gallery', 'likeness', 'scene'),
+    'exchange': ('gallery', 'likeness', 'scene', 'seen'),
     'identify': (
-        'absence', 'calibration', 'config', 'embed', 'evidence', 'gallery', 'likeness',
-        'newcomers', 'patience', 'presence', 'scene', 'topology', 'types', 'walkers',
+        'absence', 'calibration', 'config', 'embed', 'evidence', 'exchange', 'gallery',
+        'likeness', 'newcomers', 'patience', 'presence', 'scene', 'seen', 'topology', 'types',
+        'walkers',
     ),
     # The order of it all; sight is the half of it that stands beside the cameras.
     'sight': (
