@@ -67,6 +67,10 @@ class MobileSmall(Encoder):
     The published network goes on with 960 x 1280 before the ImageNet classifier: half of all
     parameters, for a feature that `net.embed` narrows again at once. It is left out. Names are
     those of timm's `mobilenetv4_conv_small`.
+
+    Attributes:
+        width: channels of the vector.
+        widths: channels of the maps of its stages.
     """
 
     def __init__(self, share: float, settings: NetConfig, size: tuple[int, int]) -> None:
@@ -84,6 +88,7 @@ class MobileSmall(Encoder):
         self.bn1 = nn.BatchNorm2d(STEM)
         self.act = nn.ReLU()
         stages, inner, whole = [], STEM, STEM
+        self.widths: tuple[int, ...] = ()
         for dense, stride in zip(DENSE, steps[1:3]):
             stage: list[nn.Module] = []
             for kernel, published in dense:
@@ -91,6 +96,7 @@ class MobileSmall(Encoder):
                 stage.append(unit(inner, outer, kernel, 1 if stage else stride, norm='bn1'))
                 inner, whole = outer, published
             stages.append(nn.Sequential(*stage))
+            self.widths += (inner,)
         for inverted, stride in zip(INVERTED, steps[3:]):
             stage = []
             for start, middle, wide, published in inverted:
@@ -103,6 +109,7 @@ class MobileSmall(Encoder):
                 stage.append(Universal(start, middle, channels, 1 if stage else stride))
                 inner, whole = channels[2], published
             stages.append(nn.Sequential(*stage))
+            self.widths += (inner,)
         stages.append(nn.Sequential(unit(inner, self.width, 1, norm='bn1')))
         self.blocks = nn.Sequential(*stages)
         begin(self)

@@ -19,7 +19,9 @@ class SearchNetConfig:
         'paper does',
         choices=(DENSE, TWO_STAGE),
     )
-    encoder: str = setting('mobile_s', 'the backbone: mobile_s, resnet18, resnet26, 34 or 50')
+    encoder: str = setting(
+        'mobile_s', 'the backbone: mobile_s, mobile_s_x0_35, _x0_5, _x0_7, resnet18, 26, 34 or 50'
+    )
     weights: str = setting('', "pretrained: a file, or 'timm' for its hub; '' = random")
     embed: int = setting(256, 'length of the vector; 0 = a detector alone', 0, 2048)
     width: int = setting(64, 'dense: channels of the maps that cells are asked in', 8, 1024)

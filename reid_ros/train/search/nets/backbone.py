@@ -5,10 +5,10 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from reid_ros.config import nearest
-from reid_ros.train.nets import weights
+from reid_ros.train.nets import mobile, resnet, weights
 from reid_ros.train.nets.encoders import encoder
 from reid_ros.train.nets.mobile import MobileSmall
-from reid_ros.train.nets.resnet import NETWORKS, ResNet
+from reid_ros.train.nets.resnet import ResNet
 from reid_ros.train.search.configs import SearchNetConfig
 from reid_ros.train.settings import NetConfig
 from reid_ros.types import ReidError
@@ -38,7 +38,7 @@ class Backbone(nn.Module):
             ReidError: no such encoder, one without maps, or weights that cannot be had.
         """
         super().__init__()
-        names = 'mobile_s', *NETWORKS
+        names = *mobile.NETWORKS, *resnet.NETWORKS
         if settings.encoder not in names:
             near = nearest(settings.encoder, list(names))
             raise ReidError(f'net.encoder: {settings.encoder!r} is no backbone: {near}')
@@ -49,7 +49,7 @@ class Backbone(nn.Module):
         if isinstance(found, MobileSmall):
             stem: list[nn.Module] = [found.conv_stem, found.bn1, found.act]
             first, second, middle, high, _ = (list(stage.children()) for stage in found.blocks)
-            self.widths = (64, 96, 128)
+            self.widths = found.widths[1], found.widths[2], found.widths[3]
         elif not isinstance(found, ResNet):
             raise ReidError(f'net.encoder: {settings.encoder} gives no maps')
         else:
