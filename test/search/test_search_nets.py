@@ -215,6 +215,16 @@ def test_a_network_that_cannot_be_is_refused():
         TwoStage(SearchNetConfig(head='two_stage', pool=(7,)), SIZE, None)
 
 
+@pytest.mark.parametrize('encoder', ['mobile_s', 'mobile_s_x0_7', 'mobile_s_x0_35', 'resnet18'])
+def test_maps_of_a_backbone_are_as_wide_as_it_says(encoder):
+    backbone = Backbone(SearchNetConfig(encoder=encoder), SIZE, False)
+    maps = backbone(torch.zeros(1, 3, *SIZE))
+    sizes = [(SIZE[0] // cell, SIZE[1] // cell) for cell in (8, 16, 32)]
+    assert [tuple(one.shape[1:]) for one in maps] == [
+        (width, *size) for width, size in zip(backbone.widths, sizes)
+    ]
+
+
 def test_the_part_of_a_backbone_below_regions_is_as_deep_as_asked():
     shallow = TwoStage(SearchNetConfig(head='two_stage', encoder='resnet50', below=3), SIZE, None)
     maps = shallow(torch.zeros(1, *SIZE, 3, dtype=torch.uint8)).maps
