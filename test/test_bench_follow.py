@@ -172,3 +172,8 @@ def test_a_drive_of_another_world_is_refused(tmp_path):
 def test_recording_is_for_lockstep(tmp_path, capsys):
     assert follow('--live', '--record', tmp_path) != 0
     assert '--record' in capsys.readouterr().err
+
+
+def test_drives_are_replayed_with_the_vectors_that_they_have(tmp_path, capsys):
+    assert follow('--pictures', '--replay', tmp_path) != 0
+    assert '--replay' in capsys.readouterr().err

@@ -27,8 +27,9 @@ other; furniture and people stop it.
 Without --pictures there are no images: true boxes disturbed as by a detector, and vectors that
 tell who somebody is. With it images are rendered and the shipped network makes the vectors. With
 --live the world runs in real time before the live node and follow_node, each a process of its
-own, over ROS 2 topics: cmd_vel drives the robot. In lockstep ways round furniture stand in for
-Nav2; live, without Nav2, the robot stops before it.
+own, over ROS 2 topics: cmd_vel drives the robot. The live node is reid_node; without pictures it
+is identity_node, and the world says what a sight node would. In lockstep ways round furniture
+stand in for Nav2; live, without Nav2, the robot stops before it.
 
 locked: share of the time that the target is half in view of a camera. wrong: share of the locked
 time in which the box aimed at was somebody else's. returns: times the target came back after a
@@ -42,9 +43,9 @@ what a robot sees that follows somebody else:
   reid_ros bench follow --pictures --split validation --seeds 11 12 --record out/drives
   reid_ros bench follow --replay out/drives --split validation --seeds 11 12
 """
-_MODES = {'wire': 0, 'pictures': 1, 'live': 2, 'replay': 3}
+_MODES = ('wire', 'pictures', 'live wire', 'live pictures', 'replay')
 _HEAD = (
-    '    mode  seed  visible s  locked %  wrong %  returns in time  longest s  released  '
+    '         mode  seed  visible s  locked %  wrong %  returns in time  longest s  released  '
     'pushed m  nearest m  error m'
 )
 
@@ -62,17 +63,17 @@ def add(parts: Any) -> None:
         '--seconds', type=number(float, 1.0, 36000.0), default=180.0, help='of each world (180)'
     )
     part.add_argument('--split', choices=('train', 'validation', 'test'), default='test')
-    how = part.add_mutually_exclusive_group()
-    how.add_argument('--pictures', action='store_true', help='render images, use the network')
-    how.add_argument('--live', action='store_true', help='over ROS 2, in real time')
-    how.add_argument('--replay', type=Path, metavar='DIR', help='drives that --record kept there')
+    part.add_argument('--pictures', action='store_true', help='render images, use the network')
+    part.add_argument('--live', action='store_true', help='over ROS 2, in real time')
+    part.add_argument('--replay', type=Path, metavar='DIR', help='drives that --record kept there')
     part.add_argument(
         '--record', type=Path, metavar='DIR',
         help='keep what the cameras saw, while the robot is told where its target truly is',
     )  # fmt: skip
     part.add_argument(
-        '--rate', type=number(float, 0.5, 60.0), metavar='HZ', help='of each camera (10; live 5)'
-    )
+        '--rate', type=number(float, 0.5, 60.0), metavar='HZ',
+        help='of each camera (10; live pictures 5)',
+    )  # fmt: skip
     part.add_argument(
         '--video', metavar='FILE.mp4', help='what the robot saw and a map, of the first seed'
     )
@@ -89,11 +90,8 @@ def _follow(args: argparse.Namespace) -> int:
     from reid_ros.bench.following.chase import chase_world
 
     results.commit()
-    mode = 'live' if args.live else 'pictures' if args.pictures else 'wire'
-    mode = 'replay' if args.replay else mode
-    if args.record and mode in ('live', 'replay'):
-        raise ReidError(f'--record: --{mode} takes no new pictures in lockstep; leave one out')
-    rate = args.rate or (5.0 if args.live else 10.0)
+    mode = _mode(args)
+    rate = args.rate or (5.0 if args.live and args.pictures else 10.0)
     rows: list[dict[str, Any]] = []
     kept: list[dict[str, Any]] = []
     if args.out:
@@ -124,6 +122,17 @@ def _follow(args: argparse.Namespace) -> int:
     return 0
 
 
+def _mode(args: argparse.Namespace) -> str:
+    if args.replay and (args.live or args.pictures):
+        raise ReidError('--replay: drives have their vectors; leave --live and --pictures out')
+    if args.record and (args.live or args.replay):
+        other = '--live' if args.live else '--replay'
+        raise ReidError(f'--record: {other} takes no new pictures in lockstep; leave one out')
+    if args.replay:
+        return 'replay'
+    return ('live ' if args.live else '') + ('pictures' if args.pictures else 'wire')
+
+
 def _drive(folder: Path, split: str, seed: int) -> Drive:
     from reid_ros.bench.following.drives import Drive
 
@@ -142,16 +151,16 @@ def _run(
 
     quiet = args.quiet or args.json
     with film(None if video is None else Path(video), world) as show:
-        if mode == 'live':
+        if args.live:
             from reid_ros.bench.following.live import Live
 
-            return Live(world, show).run()
+            return Live(world, show, args.pictures).run()
         from reid_ros.bench.following.chase import Chase
         from reid_ros.bench.following.drives import Recording
         from reid_ros.bench.following.eyes import Eyes, Pictures, Wire
         from reid_ros.bench.following.robot import STEP_S
 
-        eyes: Eyes = Pictures(world) if mode == 'pictures' else Wire(world)
+        eyes: Eyes = Pictures(world) if args.pictures else Wire(world)
         recording = Recording(world, eyes) if args.record else None
         if drive is not None:
             chase = drive.chase(world, show)
@@ -170,13 +179,14 @@ def _run(
 
 def _place(row: dict[str, Any]) -> tuple[int, int]:
     """Of a row in the table."""
-    return _MODES.get(row['mode'], len(_MODES)), row['seed']
+    known = row['mode'] in _MODES
+    return _MODES.index(row['mode']) if known else len(_MODES), row['seed']
 
 
 def _command(args: argparse.Namespace, rate: float, seeds: Sequence[int]) -> str:
     """What prints the same rows again."""
     result = f'reid_ros bench follow --seconds {args.seconds:g} --split {args.split} '
-    result += '--live ' if args.live else '--pictures ' if args.pictures else ''
+    result += ('--live ' if args.live else '') + ('--pictures ' if args.pictures else '')
     result += f'--replay {args.replay} ' if args.replay else ''
     result += f'--record {args.record} ' if args.record else ''
     return f'{result}--rate {rate:g} --seeds {" ".join(map(str, seeds))}'
@@ -187,7 +197,7 @@ def line(mode: str, score: Score) -> str:
     locked = 100 * score.right / max(score.visible, 1e-9)
     wrong = 100 * score.wrong / max(score.locked, 1e-9)
     return (
-        f'{mode:>8}  {score.seed:4d}  {score.visible:9.0f}  {locked:8.1f}  {wrong:7.2f}  '
+        f'{mode:>13}  {score.seed:4d}  {score.visible:9.0f}  {locked:8.1f}  {wrong:7.2f}  '
         f'{score.found:6d} of {score.returns:<6d}  {max(score.waits, default=0.0):9.1f}  '
         f'{score.released:8d}  {score.pushed_m:8.2f}  {score.nearest_m:9.2f}  '
         f'{score.error_m:7.2f}'

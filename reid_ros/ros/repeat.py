@@ -105,7 +105,7 @@ class Repeat:
             found = world.detected(shot).detections
             image = picture.raw(header, shot.frame.image)
             self._film[name].append(Picture(image, found, shot.truth))
-            self._lenses[name] = camera_info(shot, header)
+            self._lenses[name] = camera_info(shot.view, header)
 
         def publisher(kind: Any, topic: str, policy: Any = ReliabilityPolicy.RELIABLE) -> Any:
             quality = QoSProfile(depth=10, reliability=policy)

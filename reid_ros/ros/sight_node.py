@@ -43,6 +43,7 @@ class Tables:
     Attributes:
         session: of this run.
         sent, sent_bytes: tables so far, and their size.
+        publishers: by camera.
     """
 
     def __init__(self, node: Node, cameras: Sequence[str]) -> None:
@@ -50,7 +51,7 @@ class Tables:
         self.sent = self.sent_bytes = 0
         self._next = dict.fromkeys(cameras, 0)
         self._epoch = dict.fromkeys(cameras, 0)
-        self._publishers = {
+        self.publishers = {
             name: node.create_publisher(
                 PointCloud2,
                 f'{name}/observations',
@@ -72,7 +73,7 @@ class Tables:
         serial = Serial(self.session, self._next[camera], self._epoch[camera], *networks)
         self._next[camera] += 1
         table = report_table(Report(serial, width, height, observation))
-        self._publishers[camera].publish(table_to_cloud(table, shot.header))
+        self.publishers[camera].publish(table_to_cloud(table, shot.header))
         self.sent += 1
         self.sent_bytes += table.nbytes
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +30,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
 
-from reid_ros.lens import Lens, Pose
+from reid_ros.lens import Lens, Pose, View
 from reid_ros.ros.convert import byte_array, stamp_ns
 from reid_ros.ros.diagnostics import status_event
 from reid_ros.ros.subscribe import QUIET_PUBLISHER
@@ -121,24 +121,33 @@ class Stage:
                 DiagnosticArray, 'reid/events', self._on_events, QoSProfile(depth=100)
             )
 
-    def wait(self, seconds: float, alive: Callable[[], bool] = lambda: True) -> None:
-        """Until somebody subscribes to every camera's images.
+    def wait(
+        self,
+        seconds: float,
+        alive: Callable[[], bool] = lambda: True,
+        senders: Mapping[str, Any] | None = None,
+        what: str = 'images',
+    ) -> None:
+        """Until somebody subscribes to what every camera sends.
 
         Args:
             seconds: to wait at most.
             alive: whether it is worth to wait on.
+            senders: the publishers, by camera; None: those of the images.
+            what: they send.
 
         Raises:
             StageError: nobody came.
         """
         end = time.monotonic() + seconds
+        senders = self._images if senders is None else senders
         while True:
-            deaf = [n for n, sender in self._images.items() if not sender.get_subscription_count()]
+            deaf = [n for n, sender in senders.items() if not sender.get_subscription_count()]
             if not deaf:
                 break
             if time.monotonic() > end or not alive():
                 raise StageError(
-                    f'nobody subscribes to the images of {", ".join(deaf)}: is the node active, '
+                    f'nobody subscribes to the {what} of {", ".join(deaf)}: is the node active, '
                     'with these cameras, in the same ROS_DOMAIN_ID?'
                 )
             self._executor.spin_once(timeout_sec=0.05)
@@ -162,6 +171,15 @@ class Stage:
     def tell_base(self, pose: Pose, stamp_ns: int) -> None:
         """Publish where the robot believes to be."""
         self._odometry.publish(_odometry(pose, _time(stamp_ns + self.shift_ns), self._odom))
+
+    def tell_lens(self, camera: str, view: View, stamp_ns: int) -> None:
+        """Publish a camera's CameraInfo without an image."""
+        self._infos[camera].publish(camera_info(view, self.header(camera, stamp_ns)))
+
+    def header(self, camera: str, stamp_ns: int) -> Header:
+        """Of everything of one image, by the world's stamp."""
+        stamp = _time(stamp_ns + self.shift_ns)
+        return Header(stamp=stamp, frame_id=f'{camera}_optical_frame')
 
     def perform(self, shots: Iterable[tuple[Shot, Detections | None]]) -> int:
         """Publish in real time, stamped with the present; returns the number of images.
@@ -253,14 +271,14 @@ class Stage:
     def publish(self, shot: Shot, found: Detections | None = None) -> None:
         """Publish one image with its truth and what belongs to it."""
         name = shot.frame.camera
-        stamp = _time(shot.frame.stamp_ns + self.shift_ns)
+        header = self.header(name, shot.frame.stamp_ns)
+        stamp = header.stamp
         if self._clock is not None:
             self._clock.publish(Clock(clock=stamp))
-        header = Header(stamp=stamp, frame_id=f'{name}_optical_frame')
         if found is not None:
             self._tables[name].publish(table_to_cloud(detections_table(found), header))
         self._truths[name].publish(table_to_cloud(shot.truth.table(), header))
-        self._infos[name].publish(camera_info(shot, header))
+        self._infos[name].publish(camera_info(shot.view, header))
         if shot.odometry is not None:
             self._odometry.publish(_odometry(shot.odometry, stamp, self._odom))
         if shot.base is not None:
@@ -320,11 +338,11 @@ def opened(
         rclpy.try_shutdown(context=context)
 
 
-def camera_info(shot: Shot, header: Header) -> CameraInfo:
-    """The CameraInfo of a shot's lens."""
-    lens: Lens = shot.view.lens
+def camera_info(view: View, header: Header) -> CameraInfo:
+    """The CameraInfo of a camera's lens."""
+    lens: Lens = view.lens
     matrix = lens.matrix
-    result = CameraInfo(header=header, width=shot.view.width, height=shot.view.height)
+    result = CameraInfo(header=header, width=view.width, height=view.height)
     result.distortion_model = 'plumb_bob'
     result.d = [float(value) for value in lens.distortion]
     result.k = [float(value) for value in matrix.ravel()]

@@ -45,7 +45,7 @@ def sight(executor, begin, end):
     stage = Stage(world, executor, ['a', 'b'], answers=False)
     stage.wait(10.0)
     shots = [pair for pair in film(WHOLE) if begin <= pair[0].frame.index < end]
-    publishers = node.tables._publishers.values()
+    publishers = node.tables.publishers.values()
     until(executor, lambda: all(p.get_subscription_count() for p in publishers))
     until(executor, lambda: tell_lenses(stage, shots, node))
     print('shows', flush=True)
@@ -64,7 +64,7 @@ def tell_lenses(stage, shots, node):
     """Say which lens each camera has until the node has heard it."""
     for shot, _ in shots[:2]:
         name = shot.frame.camera
-        stage._infos[name].publish(camera_info(shot, Header(frame_id=name)))
+        stage._infos[name].publish(camera_info(shot.view, Header(frame_id=name)))
     return all(camera.info for camera in node.cameras.values())
 
 

@@ -239,7 +239,7 @@ def lenses(ros, cameras='ab'):
         sender = ros.publisher(CameraInfo, f'{name}/camera_info')
         ros.spin_until(sender.get_subscription_count)
         ros.spin_for(0.2)
-        sender.publish(camera_info(shots[name], Header(frame_id=f'{name}_optical_frame')))
+        sender.publish(camera_info(shots[name].view, Header(frame_id=f'{name}_optical_frame')))
     ros.spin_until(
         lambda: all(
             node.cameras[name].info is not None

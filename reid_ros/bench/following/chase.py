@@ -12,24 +12,22 @@ from typing import Any
 
 import numpy as np
 
-from reid_ros import ego
-from reid_ros.bench.following.eyes import Eyes, Glance, Wire
+from reid_ros.bench.following.eyes import Eyes, Frames, Glance, Wire
 from reid_ros.bench.following.robot import STEP_S, Robot, waiting
 from reid_ros.bench.following.score import Claim, Judge, Score
 from reid_ros.config import CameraConfig, Config, ModelConfig, TargetConfig, TopologyConfig
 from reid_ros.follow import FollowConfig, Follower
-from reid_ros.lens import Pose, View
+from reid_ros.lens import View
 from reid_ros.pipeline import Pipeline
 from reid_ros.stature import Statures
 from reid_ros.target import Look, Target
-from reid_ros.types import DoubleArray, Event, Frame, IntArray, Sightings
+from reid_ros.types import DoubleArray, Event, IntArray, Sightings
 from reid_ros.whereabouts import Whereabouts, measured
 from reid_ros.world.live import LiveWorld
 from reid_ros.world.rig import Camera
-from reid_ros.world.scenario import SCENARIOS, START_NS
+from reid_ros.world.scenario import SCENARIOS
 from reid_ros.world.seeds import Split, generator
 
-NS = 1_000_000_000
 MAP = 'map'
 ASKED_S = 3.0
 """Somebody whose choice has ended, or was never taken up, chooses again after so long."""
@@ -161,7 +159,7 @@ class Chase:
         self.robot = robot or Robot(world.floor, waiting(world.floor), rng)
         self._guided = guided
         self._judge = Judge(self.score, self.whom, self._follower.config.keep_m)
-        self._told: dict[str, Pose] = {}
+        self._frames = Frames()
         self._aimed: int | None = None  # who truly is in the box aimed at last
         self._place: tuple[float, DoubleArray] | None = None
         self._spread = 0.0
@@ -206,18 +204,11 @@ class Chase:
         base, believed = self.robot.base, self.robot.told
         glance = self._eyes.look(camera, index, now, base, believed)
         self._judge.see(camera.name, now, glance.shares)
-        told = camera.view(believed) if camera.moving else camera.fixed_view
-        warp = None
-        if camera.moving and camera.name in self._told:
-            warp = ego.between(camera.lens, self._told[camera.name], told.pose)
-        self._told[camera.name] = told.pose
-        frame = Frame(
-            camera.name, START_NS + round(now * NS), glance.image, index, detections=glance.found,
-            ego=warp, view=told,
-        )  # fmt: skip
+        frame, view = self._frames.frame(camera, index, now, believed, glance)
         moment = self._pipeline.step([frame])
         found = moment.sightings[0]
-        row = self._aim(found, moment.events, told, camera, _owners(found, glance), now)
+        owners = _owners(found, glance)
+        row = self._aim(found, moment.events, view, camera, owners, now)
         if self._show is not None:
             target, reason = self.target, self.target.reason
             locked = target.locked(now)

@@ -7,13 +7,18 @@ from typing import Protocol
 
 import numpy as np
 
+from reid_ros import ego
 from reid_ros.bench.wireframe import Looks, detected, figures
 from reid_ros.calibration import Calibration, Condition, Spread
-from reid_ros.lens import Pose
-from reid_ros.types import Detections, DoubleArray, IntArray, UInt8Array
+from reid_ros.lens import Pose, View
+from reid_ros.types import Detections, DoubleArray, Frame, IntArray, UInt8Array
 from reid_ros.world.live import Base, LiveWorld
 from reid_ros.world.rig import Camera
+from reid_ros.world.scenario import START_NS
 from reid_ros.world.seeds import generator
+from reid_ros.world.values import Shot
+
+NS = 1_000_000_000
 
 WIRE_LOOKS = Calibration(
     Condition(Spread(18.0, 3.0, 1000), Spread(85.0, 12.0, 1000)),
@@ -37,6 +42,31 @@ class Glance:
     found: Detections
     owners: IntArray
     shares: DoubleArray
+
+
+class Frames:
+    """Frames of glances: a camera on the robot was where odometry says."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, Pose] = {}
+
+    def frame(
+        self, camera: Camera, index: int, now: float, told: Pose, glance: Glance
+    ) -> tuple[Frame, View]:
+        """One image of a camera, later than its last, and how the camera is believed to see.
+
+        Arguments are those of `Eyes.look`.
+        """
+        view = camera.view(told) if camera.moving else camera.fixed_view
+        warp = None
+        if camera.moving and camera.name in self._told:
+            warp = ego.between(camera.lens, self._told[camera.name], view.pose)
+        self._told[camera.name] = view.pose
+        frame = Frame(
+            camera.name, START_NS + round(now * NS), glance.image, index, detections=glance.found,
+            ego=warp, view=view,
+        )  # fmt: skip
+        return frame, view
 
 
 class Eyes(Protocol):
@@ -100,6 +130,12 @@ class Pictures:
 
     def look(self, camera: Camera, index: int, now: float, base: Base, told: Pose) -> Glance:
         """One image."""
+        return self.shoot(camera, index, now, base, told)[1]
+
+    def shoot(
+        self, camera: Camera, index: int, now: float, base: Base, told: Pose
+    ) -> tuple[Shot, Glance]:
+        """One image, and all that belongs to it; arguments are those of `Eyes.look`."""
         world = self._world
         shot = world.shot(camera, index, now, base, told)
         people = shot.truth.persons.astype(np.int64) - 1
@@ -109,4 +145,4 @@ class Pictures:
         owners = np.full(len(boxes.rows), -1, np.int64)
         real = boxes.rows >= 0
         owners[real] = people[boxes.rows[real]]
-        return Glance(shot.frame.image, boxes.detections, owners, shares)
+        return shot, Glance(shot.frame.image, boxes.detections, owners, shares)

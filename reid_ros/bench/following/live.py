@@ -1,4 +1,8 @@
-"""The chase in real time: the live node and follow_node, processes of their own, over topics."""
+"""The chase in real time: the live node and follow_node, processes of their own, over topics.
+
+With pictures the node is reid_node, and looks at them; without, it is identity_node, which hears
+what a sight node would have made of them.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reid_ros.bench.following.chase import MAP, Asking, Scene, quarry
+from reid_ros.bench.following.eyes import Glance, Pictures, Wire
 from reid_ros.bench.following.robot import STEP_S, Robot, waiting
 from reid_ros.bench.following.score import Claim, Judge, Score
 from reid_ros.bench.node import applied, domain, environment
@@ -27,9 +32,9 @@ from reid_ros.world.live import LiveWorld
 from reid_ros.world.rig import Camera
 from reid_ros.world.scenario import START_NS
 from reid_ros.world.seeds import generator
-from reid_ros.world.values import Shot
 
 if TYPE_CHECKING:
+    from reid_ros.bench.following.lines import Line
     from reid_ros.ros.driven import Driven
     from reid_ros.ros.stage import Stage
 
@@ -53,14 +58,20 @@ class Live:
     Args:
         world: its robot is driven by whoever publishes `cmd_vel`.
         show: hears of every image that was answered.
+        pictures: whether there are any; else people are of wire, and their vectors made up.
 
     Attributes:
         robot, whom, right, place: as of `chase.Chase`.
     """
 
-    def __init__(self, world: LiveWorld, show: Callable[[Any, Scene], None] | None = None) -> None:
+    def __init__(
+        self,
+        world: LiveWorld,
+        show: Callable[[Any, Scene], None] | None = None,
+        pictures: bool = True,
+    ) -> None:
         self.world, self.whom = world, quarry(world)
-        self._show = show
+        self._show, self._pictures = show, pictures
         self.score = Score(world.seed)
         self._asking = Asking(self.score)
         rng = generator(world.split, 'chase', 'robot', world.seed)
@@ -69,8 +80,7 @@ class Live:
         self._judge = Judge(self.score, self.whom, FollowConfig().keep_m, 2 * period)
         self._due = [camera.phase / camera.rate_hz for camera in world.cameras]
         self._index = [0] * len(world.cameras)
-        self._shots: OrderedDict[tuple[str, int], tuple[Shot, FloatArray, IntArray]]
-        self._shots = OrderedDict()
+        self._glances: OrderedDict[tuple[str, int], Glance] = OrderedDict()
         self._aimed: int | None = None
         self._aims_s: float | None = None  # since when the box of the newest pose is looked for
         self._told_ns = 0
@@ -98,6 +108,7 @@ class Live:
             ReidError: there is no ROS 2, or the nodes did not come up.
         """
         try:
+            from reid_ros.bench.following.lines import Images, Tabled
             from reid_ros.ros.driven import Driven
             from reid_ros.ros.stage import opened
         except ModuleNotFoundError as error:
@@ -108,23 +119,24 @@ class Live:
         with (
             applied(environment(where, tuned=True)),  # this process is the camera driver
             tempfile.TemporaryDirectory() as folder,
-            nodes(self.world, Path(folder), where) as running,
+            nodes(self.world, Path(folder), where, self._pictures) as running,
             opened(names, answers=False, odom=MAP, domain=where) as stage,
         ):
-            stage.wait(START_S, lambda: all(one.poll() is None for one in running))
+            line = (Images if self._pictures else Tabled)(stage, self.world)
+            line.wait(START_S, lambda: all(one.poll() is None for one in running))
             stage.begin(START_NS)
-            self._play(stage, Driven(stage.node, names, stage.shift_ns, MAP))
+            self._play(stage, line, Driven(stage.node, names, stage.shift_ns, MAP))
             if any(one.poll() is not None for one in running):
                 raise ReidError('a node ended: ' + tail(Path(folder)))
         return self._judge.close(self.robot.driven_m)
 
-    def _play(self, stage: Stage, driven: Driven) -> None:
+    def _play(self, stage: Stage, line: Line, driven: Driven) -> None:
         began, seconds, steps = time.monotonic(), self.world.scenario.seconds, 0
         while (now := time.monotonic() - began) < seconds:
             while steps * STEP_S <= now:
                 self._step(stage, driven, steps * STEP_S)
                 steps += 1
-            self._take_pictures(stage, (steps - 1) * STEP_S, now)
+            self._take_image(line, (steps - 1) * STEP_S, now)
             stage.spin(0.0)
             self._hear(driven, (steps - 1) * STEP_S)
             left = min(*self._due, steps * STEP_S) - (time.monotonic() - began)
@@ -141,26 +153,18 @@ class Live:
         self.robot.drive(*driven.command, spots[others])
         stage.tell_base(self.robot.told, START_NS + round(now * NS))
 
-    def _take_pictures(self, stage: Stage, at: float, now: float) -> None:
+    def _take_image(self, line: Line, at: float, now: float) -> None:
         """One image of the camera that is most overdue, if any is."""
         k = int(np.argmin(self._due))
         if self._due[k] > now:
             return
         camera = self.world.cameras[k]
-        shot = self.world.shot(camera, self._index[k], at, self.robot.base, self.robot.told)
-        found = self.world.detected(shot)
-        stage.publish(shot, found.detections)
+        stamp_ns, glance = line.send(camera, self._index[k], at, self.robot.base, self.robot.told)
         self.sent += 1
-        people = shot.truth.persons.astype(np.int64) - 1
-        shares = np.zeros(len(self.world.people))
-        shares[people] = shot.truth.visible
-        self._judge.see(camera.name, at, shares)
-        owners = np.full(len(found.rows), -1, np.int64)
-        owners[found.rows >= 0] = people[found.rows[found.rows >= 0]]
-        key = (camera.name, shot.frame.stamp_ns)
-        self._shots[key] = (shot, found.detections.boxes, owners)
-        while len(self._shots) > KEPT:
-            self._shots.popitem(last=False)
+        self._judge.see(camera.name, at, glance.shares)
+        self._glances[camera.name, stamp_ns] = glance
+        while len(self._glances) > KEPT:
+            self._glances.popitem(last=False)
         self._index[k] += 1
         period = 1 / camera.rate_hz
         self._due[k] = max(self._due[k] + period, now)  # what was missed is lost
@@ -176,24 +180,23 @@ class Live:
         self._asking.hear(driven.state, now)
         heard, driven.sightings = driven.sightings, []
         for found in heard:
-            known = self._shots.get((found.camera, found.stamp_ns))
-            if known is None:
+            glance = self._glances.get((found.camera, found.stamp_ns))
+            if glance is None:
                 continue
-            shot, boxes, owners = known
             if self._asking.due(now):
-                self._choose(driven, found, _owners(found.boxes, boxes, owners), now)
+                self._choose(driven, found, _owners(found.boxes, glance), now)
             if self._show is not None:
-                self._show(self, self._scene(driven, shot, found))
+                self._show(self, self._scene(driven, glance, found))
 
     def _aim(self, driven: Driven, now: float) -> None:
         """Who truly is in the box that the newest pose came from, once that box was heard."""
         if self._aims_s is None:
             return
-        for (camera, stamp), (shot, boxes, owners) in self._shots.items():
+        for (camera, stamp), glance in self._glances.items():
             if stamp != self._told_ns:
                 continue
-            height, width = shot.frame.image.shape[:2]
-            for box, owner in zip(boxes, owners.tolist()):
+            height, width = glance.image.shape[:2]
+            for box, owner in zip(glance.found.boxes, glance.owners.tolist()):
                 if inside(box, width, height) in driven.rois[camera]:
                     self._aimed, self._aims_s = owner, None
                     return
@@ -209,7 +212,7 @@ class Live:
                 self._asking.chose(now)
                 return
 
-    def _scene(self, driven: Driven, shot: Shot, found: Sightings) -> Scene:
+    def _scene(self, driven: Driven, glance: Glance, found: Sightings) -> Scene:
         camera = next(c for c in self.world.cameras if c.name == found.camera)
         rois, aimed = driven.rois[found.camera], -1
         if rois and driven.locked and self._told_ns == found.stamp_ns and len(found):
@@ -218,11 +221,12 @@ class Live:
         target = int(found.persons[aimed]) if aimed >= 0 else 0
         now = (found.stamp_ns - START_NS) / NS
         state = 'locked' if driven.locked else driven.state or 'no target yet'
-        return Scene(now, camera, shot.frame.image, found, target, aimed, driven.locked, state)
+        return Scene(now, camera, glance.image, found, target, aimed, driven.locked, state)
 
 
-def _owners(boxes: FloatArray, found: FloatArray, owners: IntArray) -> IntArray:
-    """(n,) who truly is in each box, by the detector's boxes (m, 4) and their owners (m,)."""
+def _owners(boxes: FloatArray, glance: Glance) -> IntArray:
+    """(n,) who truly is in each box, -1 = nobody, by what the detector made of the image."""
+    found, owners = glance.found.boxes, glance.owners
     if not len(found) or not len(boxes):
         return np.full(len(boxes), -1, np.int64)
     overlap = iou(boxes, found)
@@ -231,8 +235,8 @@ def _owners(boxes: FloatArray, found: FloatArray, owners: IntArray) -> IntArray:
     return np.where(sure, owners[best], -1).astype(np.int64)
 
 
-def settings(cameras: Sequence[Camera], world: LiveWorld) -> dict[str, Any]:
-    """What the node is told: boxes come as tables, looks from the shipped network."""
+def settings(cameras: Sequence[Camera], world: LiveWorld, looks: str) -> dict[str, Any]:
+    """What the node is told: boxes come as tables, looks from a network."""
     blocks = {
         camera.name: {
             'detections': 'table',
@@ -243,24 +247,30 @@ def settings(cameras: Sequence[Camera], world: LiveWorld) -> dict[str, Any]:
     return {
         'camera_names': list(blocks),
         'cameras': blocks,
-        'model': {'detector': 'none', 'appearance': 'appearance'},
+        'model': {'detector': 'none', 'appearance': looks},
         'topology': {'overlap': list(world.overlap), 'transit': list(world.transit)},
         'target_frame': MAP,
     }
 
 
 @contextmanager
-def nodes(world: LiveWorld, folder: Path, where: int) -> Iterator[list[subprocess.Popen[bytes]]]:
+def nodes(
+    world: LiveWorld, folder: Path, where: int, pictures: bool = True
+) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The live node and follow_node, which end with the block; their logs lie in the folder."""
     config = folder / 'config.json'  # JSON is YAML too
-    config.write_text(json.dumps(settings(world.cameras, world)), encoding='utf-8')
+    looks = (Pictures if pictures else Wire).appearance
+    config.write_text(json.dumps(settings(world.cameras, world, looks)), encoding='utf-8')
     threads = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS'), '1')
     env = {**environment(where, tuned=True), **threads}
+    node = ['reid_ros', 'node', '--config', str(config), '--ros-args']
+    if not pictures:
+        renamed = ['--ros-args', '-r', '__node:=reid_node']
+        node = ['reid_ros.bench.following.believing', str(config), *renamed]
     commands = {
-        'reid_node': ['reid_ros', 'node', '--config', str(config), '--ros-args'],
+        'reid_node': [*node, '-p', 'autostart:=true'],
         'follow_node': ['reid_ros.ros.follow'],
     }
-    commands['reid_node'] += ['-p', 'autostart:=true']
     running: list[subprocess.Popen[bytes]] = []
     try:
         for name, command in commands.items():
