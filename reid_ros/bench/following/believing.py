@@ -11,12 +11,13 @@ from collections.abc import Sequence
 from reid_ros.bench.following.eyes import WIRE_LOOKS
 from reid_ros.config import Config, read
 from reid_ros.pipeline import Pipeline
-from reid_ros.ros.identity_node import IdentityNode
-from reid_ros.ros.managed import run
 
 
 def main(args: Sequence[str]) -> int:
     """Run the node until SIGINT or SIGTERM."""
+    from reid_ros.ros.identity_node import IdentityNode
+    from reid_ros.ros.managed import run
+
     name, config, *rest = args
     return run(lambda: IdentityNode(read(config), _load), [name, *rest])
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from reid_ros.bench.following.eyes import Frames, Glance, Pictures, Wire
 from reid_ros.config import CameraConfig, Config, ModelConfig
 from reid_ros.lens import Pose
 from reid_ros.pipeline import Pipeline
-from reid_ros.ros.clocks import Answerer
-from reid_ros.ros.observed import networks
-from reid_ros.ros.outputs import Shot
-from reid_ros.ros.sight_node import Tables
-from reid_ros.ros.stage import Stage
 from reid_ros.world.live import Base, LiveWorld
 from reid_ros.world.rig import Camera
+
+if TYPE_CHECKING:
+    from reid_ros.ros.stage import Stage
 
 
 class Line(Protocol):
@@ -57,6 +55,10 @@ class Tabled:
     """No images: this process is the sight node, whose vectors are made up."""
 
     def __init__(self, stage: Stage, world: LiveWorld) -> None:
+        from reid_ros.ros.clocks import Answerer
+        from reid_ros.ros.observed import networks
+        from reid_ros.ros.sight_node import Tables
+
         self._stage, self._eyes, self._frames = stage, Wire(world), Frames()
         names = tuple(camera.name for camera in world.cameras)
         config = Config(
@@ -77,6 +79,8 @@ class Tabled:
         self, camera: Camera, index: int, now: float, base: Base, told: Pose
     ) -> tuple[int, Glance]:
         """Take one image and publish what is seen in it."""
+        from reid_ros.ros.outputs import Shot
+
         glance = self._eyes.look(camera, index, now, base, told)
         frame, view = self._frames.frame(camera, index, now, told, glance)
         self._stage.tell_lens(camera.name, view, frame.stamp_ns)
